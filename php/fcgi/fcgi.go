@@ -21,7 +21,7 @@ import (
 )
 
 // Request is one responder request. CONTENT_LENGTH is added when Body is not empty and Params lack it; all else is
-// sent as given. PHP-FPM drops a request without REQUEST_METHOD.
+// sent as given. Without REQUEST_METHOD PHP-FPM runs no script and answers an empty 200.
 type Request struct {
 	Params map[string]string
 	Body   []byte
@@ -120,6 +120,11 @@ func contextFirst(ctx context.Context, err error) error {
 	}
 	if _, bounded := ctx.Deadline(); bounded && errors.Is(err, os.ErrDeadlineExceeded) {
 		return context.DeadlineExceeded
+	}
+	// What the net package adds is the address, which ConnError has already.
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"net/textproto"
+	"strconv"
 )
 
 // headerEnd returns the offset after the blank line that ends the header, or -1. Lines may end in LF or CRLF. The
@@ -32,16 +33,19 @@ func headerEnd(b []byte, from int) int {
 	}
 }
 
-// parseHeader reads a CGI header up to its blank line. It takes and refuses what nginx does
-// (ngx_http_parse_header_line): any byte above a space may be part of a name, a line without a colon is a field
-// without a value, a NUL is an error.
+// parseHeader reads a CGI header up to its blank line. It takes and refuses what nginx does (seen on 1.22,
+// ngx_http_parse_header_line): any byte above a space may be part of a name, a line without a colon is a field
+// without a value, one that begins with "HTTP/" is passed over, the first Status counts, a NUL is an error.
 func parseHeader(raw []byte) (status int, header http.Header, err error) {
 	header = http.Header{}
 	statusLine, hasStatus := "", false
 	for line := range bytes.Lines(raw) {
-		line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
+		line = bytes.TrimRight(line, "\r\n")
 		if len(line) == 0 {
 			break
+		}
+		if bytes.HasPrefix(line, []byte("HTTP/")) {
+			continue
 		}
 		name, value, _ := bytes.Cut(line, []byte(":"))
 		value = bytes.Trim(value, " \t")
@@ -50,7 +54,9 @@ func parseHeader(raw []byte) (status int, header http.Header, err error) {
 		}
 		key := textproto.CanonicalMIMEHeaderKey(string(name))
 		if key == "Status" {
-			statusLine, hasStatus = string(value), true
+			if !hasStatus {
+				statusLine, hasStatus = string(value), true
+			}
 			continue
 		}
 		header[key] = append(header[key], string(value))
@@ -83,21 +89,11 @@ func fieldFault(name, value []byte) string {
 	return ""
 }
 
-// parseStatus reads "404 Not Found" or "404"; nginx takes the first three bytes and wants them to be digits.
+// parseStatus reads "404 Not Found" or "404". Like nginx it takes the first three bytes, but refuses numbers below
+// 100: no client understands them.
 func parseStatus(s string) (int, error) {
-	fault := &HeaderError{"a status that is not a number", cutBytes([]byte("Status: " + s))}
-	if len(s) < 3 || len(s) > 3 && s[3] != ' ' {
-		return 0, fault
+	if n, err := strconv.ParseUint(s[:min(3, len(s))], 10, 16); err == nil && n >= 100 {
+		return int(n), nil
 	}
-	n := 0
-	for _, c := range []byte(s[:3]) {
-		if c < '0' || c > '9' {
-			return 0, fault
-		}
-		n = n*10 + int(c-'0')
-	}
-	if n < 100 {
-		return 0, fault
-	}
-	return n, nil
+	return 0, &HeaderError{"a status that is not a number from 100 to 999", cutBytes([]byte("Status: " + s))}
 }

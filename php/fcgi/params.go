@@ -8,8 +8,8 @@ import (
 // encodeParams returns the name-value pairs in sorted order, in parts of at most one record where possible.
 //
 // The specification makes PARAMS one stream, in which a pair may lie across records. PHP parses each record by
-// itself and drops the request when a pair is cut (fcgi_read_request, main/fastcgi.c), so records end between pairs; only a pair
-// that no record can hold is split, for the servers that can join it.
+// itself and drops the connection when a pair is cut (fcgi_read_request, main/fastcgi.c; seen on 8.2), so records end
+// between pairs. Only a pair that no record can hold is split, for the servers that can join it.
 func encodeParams(params map[string]string) [][]byte {
 	names := make([]string, 0, len(params))
 	for name := range params {
