@@ -46,6 +46,9 @@ func (a *answer) readFrom(r io.Reader) error {
 	rr := newRecordReader(r)
 	for {
 		rec, err := rr.next()
+		if err != nil && rec.typ == typeEndRequest {
+			return err // half an end says nothing
+		}
 		done, takeErr := a.take(rec)
 		switch {
 		case takeErr != nil:

@@ -131,6 +131,7 @@ func TestHostileServers(t *testing.T) {
 		{"cut in a head", text(stdout(good + "x")[:5]), "no answer until the end of the request: unexpected EOF", ""},
 		{"cut in a body", text(stdout(good + "partial body")[:8+len(good)+7]), "no answer until the end of the request: unexpected EOF", "partial"},
 		{"cut in padding", text(rec(1, typeStdout, 1, good+"x", 9)[:8+len(good)+3]), "no answer until the end of the request: unexpected EOF", "x"},
+		{"cut in the end", text(stdout(good+"x") + end(0)[:11]), "no answer until the end of the request: unexpected EOF", "x"},
 		{"no end of request", text(stdout(good+"x") + stdout("")), "no answer until the end of the request: unexpected EOF", "x"},
 		{"body for ever", func(w io.Writer) error { text(stdout(good))(w); return endless(stdout("bbb"))(w) }, "", strings.Repeat("b", 3000)},
 	} {
