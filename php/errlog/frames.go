@@ -41,28 +41,30 @@ func parseFrame(call string) (Frame, bool) {
 		return Frame{Func: frameMain}, true
 	}
 	if name, ok := strings.CutPrefix(call, "[internal function]: "); ok {
-		return Frame{Func: withoutArguments(name)}, true
+		function, whole := withoutArguments(name)
+		return Frame{Func: function}, whole
 	}
 	m := frameCall.FindStringSubmatch(call)
 	if m == nil {
 		return Frame{}, false
 	}
-	frame := Frame{Func: withoutArguments(m[3])}
-	frame.File, frame.Line = realPlace(m[1], atoi(m[2]))
-	return frame, true
+	function, whole := withoutArguments(m[3])
+	file, line := realPlace(m[1], atoi(m[2]))
+	return Frame{Func: function, File: file, Line: line}, whole
 }
 
-// withoutArguments cuts "ns\fn('secret')" to its name. A closure's name holds brackets of its own since PHP 8.4:
-// "{closure:Foo::bar():12}()".
-func withoutArguments(call string) string {
+// withoutArguments cuts "ns\fn('secret')" to its name; a name without arguments was itself cut off. A closure's name
+// holds brackets of its own since PHP 8.4: "{closure:Foo::bar():12}()".
+func withoutArguments(call string) (name string, whole bool) {
 	from := 0
 	if i := strings.Index(call, "{closure"); i >= 0 {
 		if end := strings.Index(call[i:], "}("); end >= 0 {
 			from = i + end
 		}
 	}
-	if i := strings.IndexByte(call[from:], '('); i >= 0 {
-		return call[:from+i]
+	i := strings.IndexByte(call[from:], '(')
+	if i < 0 {
+		return "", false
 	}
-	return call
+	return call[:from+i], true
 }

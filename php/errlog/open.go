@@ -111,19 +111,30 @@ func openDir(at int, name string, st *unix.Stat_t) (int, error) {
 // errForeignLink is why a link on the way to a log is not followed.
 var errForeignLink = errors.New("a symbolic link on the way does not belong to root alone; give the real path")
 
-// readLink reads the link name in dir; EINVAL if it is none.
+// readLink reads the link name in dir; EINVAL if it is none. Owner and target are those of one and the same link, even
+// if another takes its place meanwhile.
 func readLink(dir int, name string, trusted bool) (string, error) {
-	buf := make([]byte, unix.PathMax)
-	n, err := unix.Readlinkat(dir, name, buf)
+	fd, err := ignoringEINTR(func() (int, error) {
+		return unix.Openat(dir, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	})
 	if err != nil {
 		return "", err
 	}
+	defer unix.Close(fd)
 	var st unix.Stat_t
-	if err := unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+	if err := unix.Fstat(fd, &st); err != nil {
 		return "", err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFLNK {
+		return "", unix.EINVAL
 	}
 	if !trusted || st.Uid != 0 {
 		return "", errForeignLink
+	}
+	buf := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(fd, "", buf)
+	if err != nil {
+		return "", err
 	}
 	return string(buf[:n]), nil
 }

@@ -19,14 +19,18 @@ type PHPError struct {
 	Frames  []Frame // innermost first
 }
 
+// place is how a file is written: absolute, on a stream, or "Unknown" before a script runs.
+const place = `(?:/|[A-Za-z]:\\|[a-z][a-z0-9.+-]*://)[^\n]*?|Unknown`
+
 // The kinds are those of php_error_cb in php-src main/main.c and of older releases. PHP writes two spaces.
 var (
 	phpHead     = regexp.MustCompile(`^PHP (Fatal error|Parse error|Recoverable fatal error|Catchable fatal error|Core error|Core warning|Compile error|Compile warning|Warning|Notice|Deprecated|Strict Standards|Unknown error): {1,2}`)
 	uncaught    = regexp.MustCompile(`^Uncaught ([\pL_\\][\pL\pN_\\@.]*)(: | in )`)
 	uncaughtOld = regexp.MustCompile(`^Uncaught exception '([^'\n]+)'( with message '| in )`)
-	thrownAt    = regexp.MustCompile(` in ((?:/|[A-Za-z]:\\|[a-z][a-z0-9.+-]*://)[^\n]*?|Unknown):(\d+)(?:\nStack trace:|\n|$)`)
-	thrownCut   = regexp.MustCompile(` in ((?:/|[A-Za-z]:\\|[a-z][a-z0-9.+-]*://)[^\n]*?|Unknown):(\d+)`)
-	onLine      = regexp.MustCompile(`(?s)^(.*) in ((?:/|[A-Za-z]:\\|[a-z][a-z0-9.+-]*://)[^\n]*?|Unknown) on line (\d+)(?:\n|$)`)
+	endsInPlace = regexp.MustCompile(`^(.*) in (` + place + `):(\d+)$`)
+	cutAtPlace  = regexp.MustCompile(` in (` + place + `):(\d+)`)
+	endsOnLine  = regexp.MustCompile(`^(.*) in (` + place + `) on line (\d+)$`)
+	lastOnLine  = regexp.MustCompile(`(?s)^(.*) in (` + place + `) on line (\d+)(?:\n|$)`)
 	evalPlace   = regexp.MustCompile(`^(.+?)\((\d+)\) : (?:eval\(\)'d code|runtime-created function|assert code|regexp code)`)
 )
 
@@ -63,17 +67,9 @@ func parsePHP(text string, z zones) (PHPError, bool) {
 // uncaught reads "Uncaught CLASS: MESSAGE in FILE:LINE", then the stack; from is where CLASS ends.
 func (e *PHPError) uncaught(class, text string, from int) {
 	e.Class = class
-	rest := text[from:]
-	place := thrownAt.FindStringSubmatchIndex(rest)
-	if place == nil {
-		place = thrownCut.FindStringSubmatchIndex(rest)
-	}
-	message := rest
-	if place != nil {
-		message = rest[:place[0]]
-		e.File, e.Line = realPlace(rest[place[2]:place[3]], atoi(rest[place[4]:place[5]]))
-		e.Frames = parseFrames(rest[place[5]:])
-	}
+	message, file, line, stack := splitThrown(text[from:])
+	e.File, e.Line = realPlace(file, line)
+	e.Frames = parseFrames(stack)
 	if old, ok := strings.CutPrefix(message, " with message '"); ok {
 		e.Message = strings.TrimSuffix(old, "'")
 	} else {
@@ -81,9 +77,43 @@ func (e *PHPError) uncaught(class, text string, from int) {
 	}
 }
 
-// plain reads "MESSAGE in FILE on line LINE". Since PHP 8.5 a stack may follow.
+// splitThrown finds where a message ends. The line before "Stack trace:" ends in the place; of a text that was cut
+// before its stack, the first line that ends in a place, or else the first place there is.
+func splitThrown(text string) (message, file string, line int, stack string) {
+	const mark = "\nStack trace:"
+	for from := 0; ; {
+		n := strings.Index(text[from:], mark)
+		if n < 0 {
+			break
+		}
+		end := from + n
+		start := strings.LastIndexByte(text[:end], '\n') + 1
+		if m := endsInPlace.FindStringSubmatch(text[start:end]); m != nil {
+			return text[:start] + m[1], m[2], atoi(m[3]), text[end:]
+		}
+		from = end + len(mark)
+	}
+	start := 0
+	for l := range strings.Lines(text) {
+		if m := endsInPlace.FindStringSubmatch(strings.TrimSuffix(l, "\n")); m != nil {
+			return text[:start] + m[1], m[2], atoi(m[3]), ""
+		}
+		start += len(l)
+	}
+	if m := cutAtPlace.FindStringSubmatchIndex(text); m != nil {
+		return text[:m[0]], text[m[2]:m[3]], atoi(text[m[4]:m[5]]), ""
+	}
+	return text, "", 0, ""
+}
+
+// plain reads "MESSAGE in FILE on line LINE". Since PHP 8.5 a stack may follow. The first line decides where it can, as
+// what follows may be words that something else wrote into the same log.
 func (e *PHPError) plain(text string) {
-	m := onLine.FindStringSubmatch(text)
+	first, _, _ := strings.Cut(text, "\n")
+	m := endsOnLine.FindStringSubmatch(first)
+	if m == nil {
+		m = lastOnLine.FindStringSubmatch(text)
+	}
 	if m == nil {
 		e.Message = text
 		return

@@ -48,7 +48,9 @@ func parseSlow(text string, loc *time.Location) (SlowTrace, bool) {
 		if script, ok := strings.CutPrefix(line, "script_filename = "); ok && trace.Script == "" {
 			trace.Script = script
 		} else if f := slowFrame.FindStringSubmatch(line); f != nil {
-			trace.Frames = append(trace.Frames, Frame{Func: f[1], File: f[2], Line: atoi(f[3])})
+			frame := Frame{Func: f[1]}
+			frame.File, frame.Line = realPlace(f[2], atoi(f[3]))
+			trace.Frames = append(trace.Frames, frame)
 		}
 	}
 	return trace, true

@@ -61,15 +61,12 @@ func ReadSince(path string, m Mark, max int64) ([]byte, error) {
 		return readWindow(f, from, st.Size, max)
 	}
 	fresh, err := readWindow(f, 0, st.Size, max)
-	if err != nil || st.Size >= max {
+	if err != nil || st.Size >= max-1 {
 		return fresh, err
 	}
-	old := rotated(path, m, max-st.Size)
+	old := rotated(path, m, max-1-st.Size)
 	if len(old) > 0 && old[len(old)-1] != '\n' {
 		// The last line of a rotated file has ended, whether or not its newline was written.
-		if int64(len(old)+1+len(fresh)) > max {
-			old = old[min(len(old), bytes.IndexByte(old, '\n')+1):]
-		}
 		old = append(old, '\n')
 	}
 	return append(old, fresh...), nil
