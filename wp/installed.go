@@ -1,0 +1,284 @@
+package wp
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+)
+
+// maxMainFiles bounds the files of one plugin's folder that are looked through
+// for a header; WordPress looks through all.
+const maxMainFiles = 200
+
+// themeHeader holds a theme's headers.
+const themeHeader = "style.css"
+
+// dropIns are the files that WordPress loads from wp-content by their name
+// alone (_get_dropins of wp-admin/includes/plugin.php, and wp-includes/load.php),
+// with the constant that each one needs.
+var dropIns = map[string]string{
+	"advanced-cache.php":      "WP_CACHE",
+	"db.php":                  "",
+	"db-error.php":            "",
+	"install.php":             "",
+	"maintenance.php":         "",
+	"object-cache.php":        "",
+	"php-error.php":           "",
+	"fatal-error-handler.php": "",
+	"sunrise.php":             "SUNRISE",
+	"blog-deleted.php":        "MULTISITE",
+	"blog-inactive.php":       "MULTISITE",
+	"blog-suspended.php":      "MULTISITE",
+}
+
+// everyRequest are the drop-ins that an ordinary, healthy request loads; the
+// others only speak when something is wrong.
+var everyRequest = []string{"advanced-cache.php", "db.php", "object-cache.php", "sunrise.php", "fatal-error-handler.php"}
+
+// Components lists what is installed, by kind and name. What the database calls
+// active but is not on the disk is left out: WordPress skips it too. A folder
+// that a refused link hides is listed if it is active, without its headers.
+func Components(t *Tree, p Paths, active ActiveState) ([]Component, error) {
+	var all []Component
+	for _, list := range []func(*Tree, Paths, ActiveState) ([]Component, error){plugins, themes, muPlugins, dropInFiles} {
+		found, err := list(t, p, active)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+func plugins(t *Tree, p Paths, active ActiveState) ([]Component, error) {
+	entries, err := list(t, p.Plugins)
+	if err != nil {
+		return nil, fmt.Errorf("list plugins: %w", err)
+	}
+	on := map[string][]string{}
+	for _, f := range slices.Concat(active.Plugins, active.Network) {
+		if name, ok := pluginName(f); ok && !slices.Contains(on[name], f) {
+			on[name] = append(on[name], f)
+		}
+	}
+	var found []Component
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".") {
+			continue
+		}
+		if c, ok := plugin(t, p.Plugins, e.Name(), on[e.Name()]); ok {
+			found = append(found, c)
+		}
+	}
+	nameRequired(found)
+	return found, nil
+}
+
+// pluginName is the entry of the plugins folder that a line of active_plugins
+// lies in. Lines that WordPress would not load (validate_file, wp_get_active_and_valid_plugins) have none.
+func pluginName(file string) (string, bool) {
+	if !isPHP(file) || strings.Contains(file, "./") || strings.HasPrefix(file, "/") {
+		return "", false
+	}
+	name, _, _ := strings.Cut(file, "/")
+	return name, validName(name)
+}
+
+func plugin(t *Tree, dir, name string, on []string) (Component, bool) {
+	at := path.Join(dir, name)
+	c := Component{Kind: KindPlugin, Name: name, Path: at}
+	info, err := t.Stat(at)
+	refused := errors.Is(err, ErrRefused)
+	switch {
+	case refused:
+	case err != nil:
+		return c, false
+	case info.IsDir():
+		c.Files, refused = pluginFiles(t, at, name)
+		c.ModTime = info.ModTime()
+	default:
+		head, err := t.ReadHead(at, headSize)
+		if isPHP(name) && err == nil && header(head, "Plugin Name") != "" {
+			c.Files = []string{name}
+		}
+		refused = errors.Is(err, ErrRefused)
+	}
+	for _, f := range on {
+		if _, err := t.Stat(path.Join(dir, f)); err == nil || refused {
+			c.Active = true
+			if !slices.Contains(c.Files, f) {
+				c.Files = append(c.Files, f)
+			}
+		}
+	}
+	var paths []string
+	for _, f := range c.Files {
+		paths = append(paths, path.Join(dir, f))
+	}
+	c.describe(t, paths)
+	return c, len(c.Files) > 0
+}
+
+// pluginFiles finds the files with a plugin header directly in a folder, as
+// active_plugins would write them for a plugin of that name.
+func pluginFiles(t *Tree, dir, name string) (files []string, refused bool) {
+	entries, err := t.ReadDir(dir)
+	if err != nil {
+		return nil, errors.Is(err, ErrRefused)
+	}
+	looked := 0
+	for _, e := range entries {
+		if !isPHP(e.Name()) || strings.HasPrefix(e.Name(), ".") || e.IsDir() {
+			continue
+		}
+		if looked++; looked > maxMainFiles {
+			break
+		}
+		if head, err := t.ReadHead(path.Join(dir, e.Name()), headSize); err == nil && header(head, "Plugin Name") != "" {
+			files = append(files, name+"/"+e.Name())
+		}
+	}
+	return files, false
+}
+
+func themes(t *Tree, p Paths, active ActiveState) ([]Component, error) {
+	entries, err := list(t, p.Themes)
+	if err != nil {
+		return nil, fmt.Errorf("list themes: %w", err)
+	}
+	var found []Component
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".") {
+			continue
+		}
+		c := Component{Kind: KindTheme, Name: e.Name(), Path: path.Join(p.Themes, e.Name())}
+		c.Active = c.Name == firstName(active.Stylesheet) || c.Name == firstName(active.Template)
+		info, err := t.Stat(c.Path)
+		if err != nil && !(c.Active && errors.Is(err, ErrRefused)) {
+			continue
+		}
+		if err == nil {
+			if !info.IsDir() {
+				continue
+			}
+			if _, err := t.Stat(path.Join(c.Path, themeHeader)); err != nil && !c.Active {
+				continue
+			}
+			c.ModTime = info.ModTime()
+		}
+		c.describe(t, []string{path.Join(c.Path, themeHeader), path.Join(c.Path, "functions.php")})
+		found = append(found, c)
+	}
+	return found, nil
+}
+
+// muPlugins are loaded by their suffix alone, hidden ones included
+// (wp_get_mu_plugins).
+func muPlugins(t *Tree, p Paths, _ ActiveState) ([]Component, error) {
+	entries, err := list(t, p.MUPlugins)
+	if err != nil {
+		return nil, fmt.Errorf("list must-use plugins: %w", err)
+	}
+	var found []Component
+	for _, e := range entries {
+		if isPHP(e.Name()) && !e.IsDir() {
+			found = appendFile(found, t, Component{Kind: KindMUPlugin, Name: e.Name(),
+				Path: path.Join(p.MUPlugins, e.Name()), Active: true})
+		}
+	}
+	return found, nil
+}
+
+func dropInFiles(t *Tree, p Paths, _ ActiveState) ([]Component, error) {
+	var found []Component
+	names := make([]string, 0, len(dropIns))
+	for name := range dropIns {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		found = appendFile(found, t, Component{Kind: KindDropIn, Name: name, Path: path.Join(p.Content, name),
+			Active: slices.Contains(everyRequest, name), Condition: dropIns[name]})
+	}
+	return found, nil
+}
+
+// appendFile adds a component of one file, if it is there: a link to nowhere is
+// absent for WordPress too.
+func appendFile(found []Component, t *Tree, c Component) []Component {
+	info, err := t.Stat(c.Path)
+	if (err != nil && !errors.Is(err, ErrRefused)) || (err == nil && info.IsDir()) {
+		return found
+	}
+	c.Files = []string{c.Name}
+	c.describe(t, []string{c.Path})
+	return append(found, c)
+}
+
+// describe adds what a component's main files say: the first header of each
+// kind, and the newest change. What cannot be read says nothing.
+func (c *Component) describe(t *Tree, files []string) {
+	for _, f := range files {
+		info, err := t.Stat(f)
+		if err != nil {
+			continue
+		}
+		if info.ModTime().After(c.ModTime) {
+			c.ModTime = info.ModTime()
+		}
+		head, err := t.ReadHead(f, headSize)
+		if err != nil || (c.Kind == KindTheme && path.Base(f) != themeHeader) {
+			continue
+		}
+		title := "Plugin Name"
+		if c.Kind == KindTheme {
+			title = "Theme Name"
+			if parent := header(head, "Template"); validName(parent) && parent != c.Name {
+				c.Parent = parent
+			}
+		}
+		if c.Title == "" {
+			c.Title, c.Version = shown(header(head, title)), shown(header(head, "Version"))
+		}
+		for _, s := range slugs(header(head, "Requires Plugins")) {
+			if c.Kind == KindPlugin && !slices.Contains(c.Requires, s) {
+				c.Requires = append(c.Requires, s)
+			}
+		}
+	}
+}
+
+// nameRequired turns slugs into names: that of a single file is its name
+// without .php.
+func nameRequired(found []Component) {
+	known := map[string]bool{}
+	for _, c := range found {
+		known[c.Name] = true
+	}
+	for _, c := range found {
+		for i, slug := range c.Requires {
+			if !known[slug] && known[slug+".php"] {
+				c.Requires[i] = slug + ".php"
+			}
+		}
+	}
+}
+
+// list reads a folder that a site need not have.
+func list(t *Tree, dir string) ([]fs.DirEntry, error) {
+	entries, err := t.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return entries, err
+}
+
+func firstName(slug string) string {
+	name, _, _ := strings.Cut(slug, "/")
+	return name
+}
+
+func isPHP(name string) bool { return strings.HasSuffix(name, ".php") }
