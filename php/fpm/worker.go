@@ -1,0 +1,68 @@
+package fpm
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"wpmend/php/process"
+)
+
+// EndWorker ends one worker of the copy at once, by its PID as the copy's logs show it; FPM starts another in its
+// place. A PID that is no worker of this copy is an error: nothing else is ever signalled.
+func (v *Private) EndWorker(pid int) error {
+	if pid <= 1 {
+		return fmt.Errorf("process %d is no worker of the private copy", pid)
+	}
+	procs, err := process.List()
+	if err != nil {
+		return err
+	}
+	for _, p := range procs {
+		if p.PPID != v.master.PID || innerPID(p.PID) != pid {
+			continue
+		}
+		return v.signal(p)
+	}
+	return fmt.Errorf("process %d is no worker of the private copy", pid)
+}
+
+// signal holds on to the process before it looks a last time whether it is still our worker.
+func (v *Private) signal(p process.Process) error {
+	fd, err := unix.PidfdOpen(p.PID, 0)
+	if err != nil {
+		return fmt.Errorf("end worker %d: %w", p.PID, err)
+	}
+	defer unix.Close(fd)
+	if again, err := process.Read(p.PID); err != nil || again.Start != p.Start || again.PPID != v.master.PID || !v.master.Alive() {
+		return fmt.Errorf("worker %d has ended meanwhile", p.PID)
+	}
+	// The site's code may have caught SIGTERM.
+	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil {
+		return fmt.Errorf("end worker %d: %w", p.PID, err)
+	}
+	return nil
+}
+
+// innerPID is a process's PID in its own namespace: the last field of NSpid in /proc/PID/status (Linux 4.1).
+func innerPID(pid int) int {
+	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "NSpid:"); ok {
+			if fields := strings.Fields(rest); len(fields) > 0 {
+				inner, err := strconv.Atoi(fields[len(fields)-1])
+				if err == nil {
+					return inner
+				}
+			}
+		}
+	}
+	return 0
+}
