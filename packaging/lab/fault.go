@@ -1,0 +1,171 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Fault is a way to break a site.
+type Fault string
+
+// The faults that live in a plugin: Break appends their code to its main file.
+const (
+	Segfault Fault = "segfault" // the worker dies of signal 11 at init: 502
+	Kill9    Fault = "kill9"    // the worker dies of signal 9 at init, as under the OOM killer: 502
+	Hang     Fault = "hang"     // sleeps 600 s at init: 502 past request_terminate_timeout, else 504 after nginx's 60 s
+	Compute  Fault = "compute"  // computes for ever at init, max_execution_time lifted: as Hang
+	Fatal    Fault = "fatal"    // calls an undefined function when included: WordPress' page with 500
+	Blank200 Fault = "blank200" // exits when included: 200 without a byte
+	Header9k Fault = "header9k" // sends a response header of 9 kB: nginx answers 502, FPM answers well
+)
+
+// The faults that lie outside the site's code.
+const (
+	FPMStopped   Fault = "fpm-stopped"   // the masters are ended: 502
+	SocketMode   Fault = "socket-mode"   // the pool's live socket is closed to nginx's workers: 502
+	DatabaseDown Fault = "database-down" // the database is shut down: WordPress' page with 500
+	Maintenance  Fault = "maintenance"   // WordPress' maintenance mode: 503
+)
+
+// PluginFaults are those that need a plugin's slug.
+var pluginFaults = map[Fault]string{
+	Segfault: "function NAME_crash() {\n\tposix_kill( getmypid(), 11 );\n}\nadd_action( 'init', 'NAME_crash' );\n",
+	Kill9:    "function NAME_killed() {\n\tposix_kill( getmypid(), 9 );\n}\nadd_action( 'init', 'NAME_killed' );\n",
+	Hang:     "function NAME_hang() {\n\tsleep( 600 );\n}\nadd_action( 'init', 'NAME_hang' );\n",
+	Compute: "function NAME_compute() {\n\tset_time_limit( 0 );\n\tfor ( $x = 'lab'; ; ) {\n\t\t$x = md5( $x );\n\t}\n}\n" +
+		"add_action( 'init', 'NAME_compute' );\n",
+	Fatal:    "NAME_function_that_nobody_defines();\n",
+	Blank200: "exit;\n",
+	Header9k: "function NAME_header() {\n\theader( 'X-NAME: ' . str_repeat( 'a', 9000 ) );\n}\nadd_action( 'init', 'NAME_header' );\n",
+}
+
+// Faults lists every fault.
+func Faults() []Fault {
+	return []Fault{Segfault, Kill9, Hang, Compute, Fatal, Blank200, Header9k, FPMStopped, SocketMode, DatabaseDown, Maintenance}
+}
+
+// InPlugin says whether the fault lives in a plugin, whose slug Break then needs.
+func (f Fault) InPlugin() bool { _, ok := pluginFaults[f]; return ok }
+
+// Break breaks a site until Mend. Several faults may be laid on top of each
+// other. The plugin is the slug of an installed one, empty for faults outside plugins.
+func (l *Lab) Break(site int, f Fault, plugin string) error {
+	undo, err := l.breakSite(site, f, plugin)
+	if err != nil {
+		return fmt.Errorf("cannot break %s by %s: %w", l.sites[site].Domain, f, err)
+	}
+	l.faults[site] = append(l.faults[site], undo)
+	return nil
+}
+
+func (l *Lab) breakSite(site int, f Fault, plugin string) (undo func() error, err error) {
+	s := l.sites[site]
+	if f.InPlugin() != (plugin != "") {
+		return nil, errors.New("a plugin must be named for faults of plugins, and only for these")
+	}
+	switch f {
+	case FPMStopped:
+		return l.StartFPM, l.StopFPM()
+	case DatabaseDown:
+		return l.StartDB, l.StopDB()
+	case SocketMode:
+		return l.closeSocket(s)
+	case Maintenance:
+		file := filepath.Join(s.Root, ".maintenance")
+		if err := os.WriteFile(file, []byte("<?php $upgrading = time();\n"), 0o644); err != nil {
+			return nil, err
+		}
+		return func() error { return os.Remove(file) }, os.Lchown(file, int(l.uid), int(l.gid))
+	}
+	code, ok := pluginFaults[f]
+	if !ok {
+		return nil, fmt.Errorf("no such fault; there are %v", Faults())
+	}
+	return l.spoil(s, plugin, strings.ReplaceAll(code, "NAME", identifier(plugin)))
+}
+
+// Mend takes a site's faults back, newest first. A plugin's file gets its former
+// content and date where it lies now, even if its folder has been renamed since.
+func (l *Lab) Mend(site int) error {
+	var failed error
+	for _, undo := range slices.Backward(l.faults[site]) {
+		failed = errors.Join(failed, undo())
+	}
+	delete(l.faults, site)
+	if failed != nil {
+		return fmt.Errorf("cannot mend %s: %w", l.sites[site].Domain, failed)
+	}
+	return nil
+}
+
+// closeSocket takes the pool's socket from nginx's workers.
+func (l *Lab) closeSocket(s Site) (func() error, error) {
+	if !filepath.IsAbs(s.Socket) {
+		return nil, errors.New("the pool listens on TCP and has no socket file")
+	}
+	www, err := credentialOf("www-data")
+	if err != nil {
+		return nil, err
+	}
+	undo := func() error {
+		return errors.Join(os.Lchown(s.Socket, int(www.Uid), int(www.Gid)), os.Chmod(s.Socket, 0o660))
+	}
+	return undo, errors.Join(os.Lchown(s.Socket, 0, 0), os.Chmod(s.Socket, 0o600))
+}
+
+// spoil appends code to a plugin's main file.
+func (l *Lab) spoil(s Site, plugin, code string) (func() error, error) {
+	// The open folder stays the same folder when it is renamed.
+	dir, err := os.OpenRoot(filepath.Join(s.Root, "wp-content/plugins", plugin))
+	if err != nil {
+		return nil, err
+	}
+	name := plugin + ".php"
+	before, err := dir.ReadFile(name)
+	if err != nil {
+		return nil, errors.Join(err, dir.Close())
+	}
+	info, err := dir.Stat(name)
+	if err != nil {
+		return nil, errors.Join(err, dir.Close())
+	}
+	undo := func() error {
+		return errors.Join(l.replace(dir, name, before, info.ModTime()), dir.Close())
+	}
+	spoiled := append(slices.Clone(before), "\n"+code...)
+	return undo, l.replace(dir, name, spoiled, l.stamp())
+}
+
+// replace gives a plugin's file new content in one step: no request reads half of it.
+func (l *Lab) replace(dir *os.Root, name string, content []byte, mtime time.Time) error {
+	next := "." + name + ".next"
+	if err := dir.WriteFile(next, content, 0o644); err != nil {
+		return err
+	}
+	if err := dir.Lchown(next, int(l.uid), int(l.gid)); err != nil {
+		return err
+	}
+	if err := dir.Chtimes(next, mtime, mtime); err != nil {
+		return err
+	}
+	return dir.Rename(next, name)
+}
+
+// stamp is a date for a changed file that no file had before it. OPcache takes a
+// file for unchanged while its mtime, in whole seconds, is the one it knows; two
+// faults within one second would be one.
+func (l *Lab) stamp() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now().Truncate(time.Second)
+	if !now.After(l.lastTime) {
+		now = l.lastTime.Add(time.Second)
+	}
+	l.lastTime = now
+	return now
+}
