@@ -32,7 +32,7 @@ type Exit struct {
 }
 
 // Slow is a request past request_slowlog_timeout or, when Terminated, past request_terminate_timeout. FPM cuts
-// Script after 255 bytes, and URI comes from the visitor as sent.
+// Script after 255 bytes and the path in URI after 127; URI is the visitor's to choose.
 type Slow struct {
 	PID                 int
 	Script, Method, URI string
