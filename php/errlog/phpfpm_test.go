@@ -55,6 +55,8 @@ php_admin_value[date.timezone] = Europe/Berlin
 php_admin_value[memory_limit] = 16M
 `))
 	cmd := exec.Command("/usr/sbin/php-fpm8.2", "-n", "-d", "extension=posix", "-F", "-y", conf)
+	// A test that panics runs no cleanup; its master must not outlive it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	must(t, cmd.Start())
 	exited := make(chan struct{})
 	go func() { cmd.Wait(); close(exited) }()

@@ -118,6 +118,8 @@ http {
 		t.Fatal(err)
 	}
 	cmd := exec.Command("nginx", "-e", filepath.Join(dir, "nginx.log"), "-c", conf)
+	// A test that panics runs no cleanup; its master must not outlive it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -54,6 +54,8 @@ php_admin_flag[display_errors] = off
 `, dir, addr)
 	write(tb, filepath.Join(dir, "fpm.conf"), config)
 	cmd := exec.Command(fpmBinary, "-n", "-d", "extension=posix", "-F", "-y", filepath.Join(dir, "fpm.conf"))
+	// A test that panics runs no cleanup; its master must not outlive it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	var out bytes.Buffer
 	cmd.Stderr = &out
 	if err := cmd.Start(); err != nil {
