@@ -1,0 +1,224 @@
+package journal
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+	"golang.org/x/sys/unix"
+)
+
+// Deps is what the journal needs of others.
+type Deps struct {
+	// Options reads and writes a site's options; needed for steps made by [GuardPlugins].
+	Options Options
+	// Start starts what a step made by [StartStep] describes.
+	Start func(ctx context.Context, what json.RawMessage) error
+	// Lock takes the lock of a site, for [Journal.Recover] alone. An error means that
+	// somebody is at work on it, and says who.
+	Lock func(siteRoot string) (unlock func(), err error)
+}
+
+// Journal is the durable record of the changes of one host. Several processes may
+// use one folder; nothing is kept in memory.
+type Journal struct {
+	dir  string
+	deps Deps
+	disk seam
+}
+
+// Open opens the journal in a folder, an absolute path, and makes it if it is
+// missing (0700). It refuses a folder that is not root's, or that lies where others
+// could exchange it.
+func Open(dir string, d Deps) (*Journal, error) {
+	if err := makeOwn(dir); err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	return &Journal{dir: dir, deps: d}, nil
+}
+
+// Plan writes down a change with all that its undo needs, and gives it an id.
+// Nothing else happens. Guards come first, whatever their place, so that they are
+// undone last, when the plugins lie at their places again.
+func (j *Journal) Plan(c Change) (Change, error) {
+	slices.SortStableFunc(c.Steps, func(a, b Step) int { return rank(a) - rank(b) })
+	if err := c.check(); err != nil {
+		return c, fmt.Errorf("plan %q: %w", c.What, err)
+	}
+	for i, s := range c.Steps {
+		k, err := kindOf(s.Kind)
+		if err == nil {
+			c.Steps[i], err = k.prepare(context.Background(), j, s)
+		}
+		if err != nil {
+			return c, fmt.Errorf("plan %q: %w", c.What, err)
+		}
+	}
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	if c.Created.IsZero() {
+		c.Created = now
+	}
+	c.ID, c.State, c.Log = ulid.Make().String(), Planned, []Entry{{Time: now, State: Planned}}
+	if err := j.write(c, unix.RENAME_NOREPLACE); err != nil {
+		return c, fmt.Errorf("plan %q: %w", c.What, err)
+	}
+	return c, nil
+}
+
+func rank(s Step) int {
+	if s.Kind == Option {
+		return 0
+	}
+	return 1
+}
+
+// Apply does every step of a planned change. On an error what it had done is undone
+// before it returns; a step that does not fit the disk gives a [*RefusedError].
+func (j *Journal) Apply(ctx context.Context, id string) error {
+	c, err := j.read(id)
+	if err != nil {
+		return err
+	}
+	switch {
+	case c.State == Verified:
+		return nil
+	case c.State != Planned && c.State != Applied || c.Undoing:
+		return fmt.Errorf("change %s cannot be applied: it is %s", c.ID, c.State)
+	case c.State == Applied && c.UndoNone != "":
+		return nil
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	for _, s := range c.Steps {
+		k, err := kindOf(s.Kind)
+		if err == nil {
+			err = k.apply(ctx, j, s)
+		}
+		if err != nil {
+			return errors.Join(err, j.giveUp(c, err))
+		}
+	}
+	if c.State == Applied {
+		return nil
+	}
+	if applied, err := j.turn(c, Applied, ""); err != nil {
+		return errors.Join(err, j.giveUp(applied, err))
+	}
+	return nil
+}
+
+// giveUp leaves the site as found after a failed Apply.
+func (j *Journal) giveUp(c Change, why error) error {
+	note := "not applied: " + why.Error()
+	if c.UndoNone != "" {
+		_, err := j.turn(c, Undone, note)
+		return err
+	}
+	// The change's own refusal is no failure of taking the other steps back.
+	var refused *RefusedError
+	if !errors.As(why, &refused) {
+		return j.takeBack(c, note)
+	}
+	var err error
+	for _, s := range slices.Backward(c.Steps) {
+		k, kerr := kindOf(s.Kind)
+		if kerr != nil {
+			return kerr
+		}
+		if at, lerr := k.look(context.Background(), j, s); lerr == nil && at == done {
+			err = errors.Join(err, k.undo(context.Background(), j, s, c.Steps))
+		}
+	}
+	c.Untouched = err == nil
+	_, werr := j.turn(c, Refused, note)
+	return errors.Join(err, werr)
+}
+
+// Verified records that the site was proven well with the change in effect; from now
+// on recovery leaves it. It is an error if the change is not in effect.
+func (j *Journal) Verified(id string) error {
+	c, err := j.read(id)
+	if err != nil {
+		return err
+	}
+	switch {
+	case c.State == Verified:
+		return nil
+	case c.State != Applied || c.Undoing:
+		return fmt.Errorf("change %s cannot be verified: it is %s", c.ID, c.State)
+	}
+	for _, s := range c.Steps {
+		k, err := kindOf(s.Kind)
+		if err != nil {
+			return err
+		}
+		if at, err := k.look(context.Background(), j, s); err != nil {
+			return fmt.Errorf("change %s is not in effect: %w", c.ID, err)
+		} else if at != done {
+			return fmt.Errorf("change %s is not in effect: somebody undid %q", c.ID, k.describe(s))
+		}
+	}
+	_, err = j.turn(c, Verified, "")
+	return err
+}
+
+// Undo takes a change back, whatever its state; why goes into the record. It may be
+// called again, also after an error: what the disk shows as undone is left alone.
+func (j *Journal) Undo(ctx context.Context, id, why string) error {
+	c, err := j.read(id)
+	if err != nil {
+		return err
+	}
+	switch {
+	case c.UndoNone != "":
+		return fmt.Errorf("change %s cannot be undone: %s", c.ID, c.UndoNone)
+	case c.State == Undone, c.State == Refused && c.Untouched:
+		return nil
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if c.State == Verified {
+		// A crash in mid-undo must not leave half of it as "verified".
+		c.Undoing = true
+		if c, err = j.turn(c, Applied, "undo begun: "+why); err != nil {
+			return err
+		}
+	}
+	return j.takeBack(c, why)
+}
+
+// takeBack undoes the steps backwards, each for itself: one that is refused does not
+// keep the others from being as found. It does not stop for a cancelled caller.
+func (j *Journal) takeBack(c Change, why string) error {
+	var problems []error
+	var refused *RefusedError
+	for _, s := range slices.Backward(c.Steps) {
+		k, err := kindOf(s.Kind)
+		if err == nil {
+			ctx, cancel := context.WithTimeout(context.Background(), optionTimeout)
+			err = k.undo(ctx, j, s, c.Steps)
+			cancel()
+		}
+		if err != nil {
+			problems = append(problems, err)
+		}
+	}
+	err := errors.Join(problems...)
+	switch {
+	case err == nil:
+		c.Undoing = false
+		_, err = j.turn(c, Undone, why)
+		return err
+	case errors.As(err, &refused):
+		_, werr := j.turn(c, Refused, err.Error())
+		return errors.Join(err, werr)
+	}
+	// It stays as it is written, so that recovery tries again.
+	return err
+}

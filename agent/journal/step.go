@@ -1,0 +1,90 @@
+package journal
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+)
+
+// StepKind says what a step does; each kind has its own file.
+type StepKind string
+
+// The kinds of steps.
+const (
+	Rename StepKind = "rename" // one object of a site gets another name
+	Option StepKind = "option" // plugins stay in the list of active ones across a rename
+	Start  StepKind = "start"  // a process is started
+)
+
+// Step is one act. Which fields count depends on the kind; the constructors
+// [PlanRename], [GuardPlugins] and [StartStep] set them.
+type Step struct {
+	Kind     StepKind `json:"kind"`
+	SiteRoot string   `json:"site_root,omitempty"` // absolute
+
+	// Rename: From and To are relative to SiteRoot, slash-separated.
+	From   string    `json:"from,omitempty"`
+	To     string    `json:"to,omitempty"`
+	Object *Identity `json:"object,omitempty"` // what lay at From when it was planned
+	Owners []uint32  `json:"owners,omitempty"` // users besides root who may own the object and the folders on the way
+	Folder string    `json:"folder,omitempty"` // new hidden folder for To; removed by the undo if it is empty
+
+	// Option: the plugins that must be active again after an undo.
+	Name    string   `json:"name,omitempty"`
+	Plugins []string `json:"plugins,omitempty"` // as in active_plugins: "akismet/akismet.php"
+	Before  raw      `json:"before,omitempty"`  // the option's bytes when it was planned
+
+	// Start: what is to be started, as the remedy described it.
+	Process json.RawMessage `json:"process,omitempty"`
+}
+
+// standing is what the disk says of a step.
+type standing int
+
+const (
+	notDone standing = iota
+	done
+)
+
+// kind carries out the steps of one kind. Every method may be called again after a
+// crash at any instant of an earlier call.
+type kind interface {
+	check(Step) error
+	undoable() bool
+	describe(Step) string
+	byHand(Step) []string
+	// prepare reads what the undo will need, before the step is written down.
+	prepare(ctx context.Context, j *Journal, s Step) (Step, error)
+	// look tells from the live system whether the step is in effect. A [*RefusedError]
+	// means that it cannot be told.
+	look(ctx context.Context, j *Journal, s Step) (standing, error)
+	apply(ctx context.Context, j *Journal, s Step) error
+	// undo takes the step back; others are all steps of the change.
+	undo(ctx context.Context, j *Journal, s Step, others []Step) error
+}
+
+func kindOf(k StepKind) (kind, error) {
+	switch k {
+	case Rename:
+		return renaming{}, nil
+	case Option:
+		return guarding{}, nil
+	case Start:
+		return starting{}, nil
+	}
+	return nil, fmt.Errorf("unknown kind of step %q: a newer wpmend may have written it", k)
+}
+
+// RefusedError says that the live system does not fit the record, so that nothing
+// was touched and a person must look.
+type RefusedError struct {
+	What string // what lies where
+	Do   string // what a person can do
+}
+
+func (e *RefusedError) Error() string {
+	if e.Do == "" {
+		return "refused: " + e.What
+	}
+	return "refused: " + e.What + "; " + e.Do
+}
