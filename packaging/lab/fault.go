@@ -32,16 +32,30 @@ const (
 	Maintenance  Fault = "maintenance"   // WordPress' maintenance mode: 503
 )
 
-// PluginFaults are those that need a plugin's slug.
-var pluginFaults = map[Fault]string{
-	Segfault: "function NAME_crash() {\n\tposix_kill( getmypid(), 11 );\n}\nadd_action( 'init', 'NAME_crash' );\n",
-	Kill9:    "function NAME_killed() {\n\tposix_kill( getmypid(), 9 );\n}\nadd_action( 'init', 'NAME_killed' );\n",
-	Hang:     "function NAME_hang() {\n\tsleep( 600 );\n}\nadd_action( 'init', 'NAME_hang' );\n",
-	Compute: "function NAME_compute() {\n\tset_time_limit( 0 );\n\tfor ( $x = 'lab'; ; ) {\n\t\t$x = md5( $x );\n\t}\n}\n" +
-		"add_action( 'init', 'NAME_compute' );\n",
-	Fatal:    "NAME_function_that_nobody_defines();\n",
-	Blank200: "exit;\n",
-	Header9k: "function NAME_header() {\n\theader( 'X-NAME: ' . str_repeat( 'a', 9000 ) );\n}\nadd_action( 'init', 'NAME_header' );\n",
+// code is what a fault of plugins appends to a main file; ok is false for the
+// other faults. NAME stands for the plugin. The work is done in functions of the
+// plugin's own, so that traces show what real ones would.
+func (f Fault) code() (php string, ok bool) {
+	hooked := func(name, body string) (string, bool) {
+		return "function NAME_" + name + "() {\n" + body + "}\nadd_action( 'init', 'NAME_" + name + "' );\n", true
+	}
+	switch f {
+	case Segfault:
+		return hooked("crash", "\tposix_kill( getmypid(), 11 );\n")
+	case Kill9:
+		return hooked("killed", "\tposix_kill( getmypid(), 9 );\n")
+	case Hang:
+		return hooked("hang", "\tsleep( 600 );\n")
+	case Compute:
+		return hooked("compute", "\tset_time_limit( 0 );\n\tfor ( $x = 'lab'; ; ) {\n\t\t$x = md5( $x );\n\t}\n")
+	case Header9k:
+		return hooked("header", "\theader( 'X-NAME: ' . str_repeat( 'a', 9000 ) );\n")
+	case Fatal:
+		return "NAME_function_that_nobody_defines();\n", true
+	case Blank200:
+		return "exit;\n", true
+	}
+	return "", false
 }
 
 // Faults lists every fault.
@@ -50,7 +64,7 @@ func Faults() []Fault {
 }
 
 // InPlugin says whether the fault lives in a plugin, whose slug Break then needs.
-func (f Fault) InPlugin() bool { _, ok := pluginFaults[f]; return ok }
+func (f Fault) InPlugin() bool { _, ok := f.code(); return ok }
 
 // Break breaks a site until Mend. Several faults may be laid on top of each
 // other. The plugin is the slug of an installed one, empty for faults outside plugins.
@@ -65,6 +79,9 @@ func (l *Lab) Break(site int, f Fault, plugin string) error {
 
 func (l *Lab) breakSite(site int, f Fault, plugin string) (undo func() error, err error) {
 	s := l.sites[site]
+	if !slices.Contains(Faults(), f) {
+		return nil, fmt.Errorf("no such fault; there are %v", Faults())
+	}
 	if f.InPlugin() != (plugin != "") {
 		return nil, errors.New("a plugin must be named for faults of plugins, and only for these")
 	}
@@ -82,10 +99,7 @@ func (l *Lab) breakSite(site int, f Fault, plugin string) (undo func() error, er
 		}
 		return func() error { return os.Remove(file) }, os.Lchown(file, int(l.uid), int(l.gid))
 	}
-	code, ok := pluginFaults[f]
-	if !ok {
-		return nil, fmt.Errorf("no such fault; there are %v", Faults())
-	}
+	code, _ := f.code() // it has one: of the others none is left
 	return l.spoil(s, plugin, strings.ReplaceAll(code, "NAME", identifier(plugin)))
 }
 

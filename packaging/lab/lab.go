@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -83,6 +84,9 @@ func Up(ctx context.Context, o Options) (*Lab, error) {
 	o.MaxChildren = orElse(o.MaxChildren, 4)
 	o.Sites = orElse(o.Sites, 1)
 	o.Masters = orElse(o.Masters, 1)
+	if o.Masters > o.Sites {
+		return nil, fmt.Errorf("a lab of %d sites has no pools for %d FPM masters: FPM refuses to run without a pool", o.Sites, o.Masters)
+	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	template, err := prepareTemplate(ctx)
@@ -220,8 +224,8 @@ func (l *Lab) Close() error {
 // Site returns the lab's site i, counted from 0.
 func (l *Lab) Site(i int) Site { return l.sites[i] }
 
-// Sites returns how many sites the lab has.
-func (l *Lab) Sites() int { return len(l.sites) }
+// Sites returns all sites of the lab.
+func (l *Lab) Sites() []Site { return slices.Clone(l.sites) }
 
 // programs are what a lab runs, with the Debian package that has each.
 var programs = [][2]string{

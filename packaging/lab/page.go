@@ -32,18 +32,15 @@ func (l *Lab) newClient() *http.Client {
 	}
 }
 
-// Get fetches a path (with its query) of the first site through nginx. Redirects
-// are not followed.
+// Get fetches a path below the first site's URL (with its query) through nginx.
+// Redirects are not followed.
 func (l *Lab) Get(path string) (status int, body string, err error) {
 	return l.GetFrom(context.Background(), 0, path)
 }
 
-// GetFrom is Get for a site of choice. The path starts at the document root.
+// GetFrom is Get for a site of choice.
 func (l *Lab) GetFrom(ctx context.Context, site int, path string) (status int, body string, err error) {
-	if site == 0 && path == "/" && l.o.Subfolder != "" {
-		path = "/" + l.o.Subfolder + "/"
-	}
-	url := "http://" + l.sites[site].Domain + path
+	url := l.sites[site].URL + path
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return 0, "", fmt.Errorf("cannot ask for %s: %w", url, err)
