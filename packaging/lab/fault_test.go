@@ -13,7 +13,8 @@ import (
 // is gone without a trace afterwards.
 func TestFaults(t *testing.T) {
 	t.Parallel()
-	l := New(t, Options{Plugins: 8, TerminateTimeout: 2 * time.Second, SlowlogTimeout: time.Second})
+	// A healthy page takes 50 ms, but seconds on a machine full of other tests.
+	l := New(t, Options{Plugins: 8, TerminateTimeout: 5 * time.Second, SlowlogTimeout: time.Second})
 	before, err := l.Snapshot(0)
 	if err != nil {
 		t.Fatal(err)
