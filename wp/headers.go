@@ -41,10 +41,10 @@ func headerLine(line []byte, field string) (string, bool) {
 	line = line[len(field)+1:]
 	for _, end := range []string{"*/", "?>"} {
 		if i := bytes.Index(line, []byte(end)); i >= 0 {
-			line = line[:i]
+			line = bytes.TrimRight(line[:i], " \t\v\f")
 		}
 	}
-	return string(bytes.Trim(line, " \t\r\n\x00\v\f")), true
+	return string(bytes.Trim(line, " \t\v\x00")), true // PHP's trim leaves \f
 }
 
 // equalFoldASCII compares as PCRE's i does without its u: "ſ" is not an s.
