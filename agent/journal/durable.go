@@ -121,9 +121,10 @@ func (s seam) clean(dir string) error {
 	return err
 }
 
-// makeOwn makes a folder of root's with all that lead to it, each made durable,
-// and refuses one that somebody else could change.
-func makeOwn(dir string) error {
+// Prepare makes a folder for wpmend's own state (0700), with all that lead to it, each
+// made durable, and refuses one that is not root's or lies where others could
+// exchange it.
+func Prepare(dir string) error {
 	if !filepath.IsAbs(dir) {
 		return fmt.Errorf("%q is not an absolute path", dir)
 	}

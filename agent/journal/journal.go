@@ -35,7 +35,7 @@ type Journal struct {
 // missing (0700). It refuses a folder that is not root's, or that lies where others
 // could exchange it.
 func Open(dir string, d Deps) (*Journal, error) {
-	if err := makeOwn(dir); err != nil {
+	if err := Prepare(dir); err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
 	return &Journal{dir: dir, deps: d}, nil

@@ -44,7 +44,7 @@ func (j *Journal) turn(c Change, to State, note string) (Change, error) {
 
 func (j *Journal) read(id string) (Change, error) {
 	name := id + suffix
-	data, err := readOwn(j.dir, name)
+	data, err := Load(j.dir, name)
 	if err != nil {
 		return Change{}, err
 	}
@@ -58,8 +58,8 @@ func (j *Journal) read(id string) (Change, error) {
 	return c, nil
 }
 
-// readOwn reads a regular file of root's in a folder of root's.
-func readOwn(dir, name string) ([]byte, error) {
+// Load reads what [Save] wrote: a regular file of at most 8 MiB.
+func Load(dir, name string) ([]byte, error) {
 	whole := filepath.Join(dir, name)
 	f, err := os.OpenFile(whole, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {

@@ -1,0 +1,114 @@
+// Package history keeps the incidents over time: what was seen, found, done, and how
+// it ended. It knows how they are stored; it refuses to judge them, and changes no
+// site.
+//
+// Its invariant: it is append-only. One JSON file holds one incident; it is replaced
+// whole while the incident is open and never touched again once it has ended (that
+// it was undone later is a file of its own). The index is rebuilt on reading, so that
+// the service and the command line can work side by side.
+package history
+
+import (
+	"encoding/json"
+	"time"
+
+	"wpmend/agent/diagnose"
+)
+
+// The states of an incident.
+const (
+	Ongoing   = "open"      // not ended; or wpmend was interrupted
+	Resolved  = "resolved"  // mended and verified
+	Transient = "transient" // gone by itself
+	Escalated = "escalated" // as found; a person must act
+	Undone    = "undone"    // its changes were taken back later
+)
+
+// Incident is one site's trouble from first symptom to an end.
+type Incident struct {
+	ID       string           `json:"id"` // ULID: later ones sort later
+	Site     SiteRef          `json:"site"`
+	State    string           `json:"state"`
+	Opened   time.Time        `json:"opened"`
+	Ended    time.Time        `json:"ended,omitzero"`
+	Symptom  Symptom          `json:"symptom"`
+	Causes   []diagnose.Cause `json:"causes"`
+	Culprits []Culprit        `json:"culprits"`
+	Changes  []Change         `json:"changes"`
+	Timeline []Event          `json:"timeline"`
+	Probes   int              `json:"probes"`
+	Repeats  int              `json:"repeats"`
+	Rounds   int              `json:"rounds"`
+	Seconds  float64          `json:"seconds"`
+	Advice   []string         `json:"advice"`
+}
+
+// SiteRef names a site.
+type SiteRef struct {
+	ID     string `json:"id"`
+	Domain string `json:"domain"`
+	Root   string `json:"root"`
+	Owner  string `json:"owner"`
+	Pool   string `json:"pool"`
+}
+
+// Symptom is what was seen first.
+type Symptom struct {
+	Outcome   string `json:"outcome"`
+	Signature string `json:"signature"`
+	URL       string `json:"url"`
+	Status    int    `json:"status"` // HTTP; 0: no answer
+}
+
+// Culprit is a component that was convicted.
+type Culprit struct {
+	Component string   `json:"component"`
+	Version   string   `json:"version"`
+	Signature string   `json:"signature"`
+	With      []string `json:"with"` // it fails only together with these
+}
+
+// Change is one change to the live system; its id is the journal's.
+type Change struct {
+	ID   string `json:"id"`
+	What string `json:"what"`
+	From string `json:"from"`
+	To   string `json:"to"`
+	Undo string `json:"undo"` // a command
+}
+
+// Event is one line of the story.
+type Event struct {
+	Time time.Time `json:"time"`
+	What string    `json:"what"`
+}
+
+// Note adds a line to the story.
+func (i *Incident) Note(at time.Time, what string) {
+	i.Timeline = append(i.Timeline, Event{Time: at.UTC(), What: what})
+}
+
+// MarshalJSON writes empty lists as [], never as null.
+func (i Incident) MarshalJSON() ([]byte, error) {
+	type plain Incident
+	i.Causes = list(i.Causes)
+	i.Culprits = list(i.Culprits)
+	i.Changes = list(i.Changes)
+	i.Timeline = list(i.Timeline)
+	i.Advice = list(i.Advice)
+	return json.Marshal(plain(i))
+}
+
+// MarshalJSON writes an empty list as [], never as null.
+func (c Culprit) MarshalJSON() ([]byte, error) {
+	type plain Culprit
+	c.With = list(c.With)
+	return json.Marshal(plain(c))
+}
+
+func list[T any](l []T) []T {
+	if l == nil {
+		return []T{}
+	}
+	return l
+}
