@@ -1,0 +1,172 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"wpmend/php/process"
+)
+
+const (
+	maxRun    = 15 * time.Second // of one `nginx -T`; it resolves host names while it runs
+	maxStderr = 16 << 10
+	titleHead = "nginx: master process "
+)
+
+// Discover asks every running nginx master for the configuration that its own command line names: `nginx -T` of the
+// same binary with the same -c, -p, -g and -e. The errors say which masters were not believed or could not answer;
+// where the configuration on disk is broken they carry nginx' own words. A master that is being replaced counts once.
+func Discover(ctx context.Context, procs []process.Process) ([]Gateway, []error) {
+	var found []Gateway
+	var errs []error
+	type key struct{ binary, config, prefix string }
+	seen := map[key]int{}
+	for _, p := range procs {
+		title, ok := masterTitle(p)
+		if !ok {
+			continue
+		}
+		if err := p.SpeaksForHost(); err != nil {
+			errs = append(errs, fmt.Errorf("nginx is not asked: %w", err))
+			continue
+		}
+		g, err := ask(ctx, p, parseTitle(title))
+		if err != nil {
+			errs = append(errs, fmt.Errorf("nginx (process %d): %w", p.PID, err))
+			continue
+		}
+		k := key{g.Binary, g.Config, g.Prefix}
+		if n, twice := seen[k]; twice {
+			if p.Start > found[n].Process.Start {
+				found[n] = g
+			}
+			continue
+		}
+		seen[k] = len(found)
+		found = append(found, g)
+	}
+	for _, g := range found {
+		for _, problem := range g.Problems {
+			errs = append(errs, fmt.Errorf("nginx configuration: %s", problem))
+		}
+	}
+	return found, errs
+}
+
+func masterTitle(p process.Process) (string, bool) {
+	if len(p.Argv) != 1 {
+		return "", false
+	}
+	return strings.CutPrefix(p.Argv[0], titleHead)
+}
+
+// ask runs the master's binary for its version and its configuration.
+func ask(ctx context.Context, p process.Process, o options) (Gateway, error) {
+	_, version, err := run(ctx, p.Exe, "-V")
+	if err != nil {
+		return Gateway{}, err
+	}
+	b := parseBuild(string(version))
+	args, prefix := o.arguments(b, p.Cwd)
+	text, _, err := run(ctx, p.Exe, append([]string{"-T"}, args...)...)
+	if err != nil {
+		return Gateway{}, err
+	}
+	h := host{prefix: prefix, version: b.version, globals: o.globals}
+	if name, err := os.Hostname(); err == nil {
+		h.hostname = name
+	}
+	errorLog := b.errorLog
+	if o.errorLog != "" {
+		errorLog = o.errorLog
+	}
+	h.errorLogs, h.accessLogs = defaultLog(errorLog, prefix), defaultLog(b.accessLog, prefix)
+	g, err := parseNginx(text, h)
+	if err != nil {
+		return Gateway{}, err
+	}
+	g.Process, g.Binary = p, p.Exe
+	return g, nil
+}
+
+func defaultLog(name, prefix string) []string {
+	c := reader{host: host{prefix: prefix}}
+	return c.appendLog(nil, name)
+}
+
+// run asks the binary one question, with nothing of our environment: NGINX would hand it sockets, others would
+// steer its modules.
+func run(ctx context.Context, binary string, args ...string) (stdout, stderr []byte, err error) {
+	ctx, cancel := context.WithTimeout(ctx, maxRun)
+	defer cancel()
+	out, words := &limited{max: maxDump, full: cancel}, &limited{max: maxStderr}
+	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
+	cmd.Dir = "/"
+	cmd.Stdout, cmd.Stderr = out, words
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	err = cmd.Run()
+	what := filepath.Base(binary) + " " + strings.Join(args, " ")
+	switch {
+	case out.over:
+		return nil, nil, fmt.Errorf("%s prints more than %d bytes", what, maxDump)
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return nil, nil, fmt.Errorf("%s does not end within %s: does a host name in it not resolve?", what, maxRun)
+	case err != nil:
+		return nil, nil, fmt.Errorf("%s: %w: %s", what, err, ownWords(words.Bytes()))
+	}
+	return out.Bytes(), words.Bytes(), nil
+}
+
+// limited keeps the first max bytes.
+type limited struct {
+	bytes.Buffer
+	max  int
+	over bool
+	full func()
+}
+
+func (l *limited) Write(b []byte) (int, error) {
+	room := l.max - l.Len()
+	if len(b) <= room {
+		return l.Buffer.Write(b)
+	}
+	l.over = true
+	l.Buffer.Write(b[:room])
+	if l.full != nil {
+		l.full()
+	}
+	return len(b), nil
+}
+
+// ownWords are what nginx says about a fault; its warnings are left out where there is a fault.
+func ownWords(stderr []byte) string {
+	var faults, all []string
+	for line := range strings.Lines(strings.ToValidUTF8(string(stderr), "?")) {
+		line = strings.TrimPrefix(strings.TrimSpace(line), "nginx: ")
+		if line == "" {
+			continue
+		}
+		all = append(all, line)
+		if strings.HasPrefix(line, "[emerg]") || strings.HasPrefix(line, "[crit]") {
+			faults = append(faults, line)
+		}
+	}
+	if faults == nil {
+		faults = all
+	}
+	if faults == nil {
+		return "it says nothing"
+	}
+	return strings.Join(faults, "; ")
+}
