@@ -23,9 +23,9 @@ func (a Address) String() string {
 	return a.Addr
 }
 
-// ParseAddress reads FPM's `listen` and, since gateways name the same places, the notation "unix:/path". As in FPM a
-// text with a colon is an internet address, digits alone are a port, and the rest is a path
-// (fpm_sockets_domain_from_address in fpm_sockets.c).
+// ParseAddress reads FPM's `listen` and, since gateways name the same places, the notation "unix:/path". What begins
+// with a slash is a path, digits alone are a port, and the rest is host:port (fpm_sockets_domain_from_address in
+// fpm_sockets.c).
 func ParseAddress(listen string) (Address, error) {
 	if listen == "" {
 		return Address{}, errors.New("the listen address is empty")

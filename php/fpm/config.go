@@ -29,14 +29,15 @@ type loader struct {
 	source source
 	global []Directive
 	pools  []Pool
-	at     int // index of the current pool, -1 in [global]
+	byName map[string]int // lower-case name to index: a section may come again
+	at     int            // index of the current pool, -1 in [global]
 	files  int
 	total  int
 }
 
 // load reads a configuration and everything that it includes.
 func load(from source, config string) (global []Directive, pools []Pool, err error) {
-	l := loader{source: from, at: -1}
+	l := loader{source: from, at: -1, byName: map[string]int{}}
 	if err := l.file(config, 1); err != nil {
 		return nil, nil, err
 	}
@@ -109,18 +110,18 @@ func (l *loader) take(s line, path string, number, depth int) error {
 
 // enter makes a section the current one. FPM compares names without case and goes on with a pool that it knows.
 func (l *loader) enter(name string) {
-	if strings.EqualFold(name, "global") {
+	lower := strings.ToLower(name)
+	if lower == "global" {
 		l.at = -1
 		return
 	}
-	for i := range l.pools {
-		if strings.EqualFold(l.pools[i].Name, name) {
-			l.at = i
-			return
-		}
+	at, known := l.byName[lower]
+	if !known {
+		at = len(l.pools)
+		l.byName[lower] = at
+		l.pools = append(l.pools, Pool{Name: name})
 	}
-	l.pools = append(l.pools, Pool{Name: name})
-	l.at = len(l.pools) - 1
+	l.at = at
 }
 
 func (l *loader) include(pattern string, depth int) error {

@@ -84,7 +84,7 @@ func privateConfig(m Master, p Pool, o PrivateOptions) ([]byte, error) {
 	c.own("error_log", c.path("fpm.log"))
 	c.own("log_level", "notice")
 	c.own("log_limit", "8192")
-	c.own("daemonize", "no")
+	c.line("daemonize = no")
 	// The limits of the live master are what its workers inherit.
 	for _, d := range m.Global {
 		if d.Key == "rlimit_files" || d.Key == "rlimit_core" {
@@ -105,10 +105,15 @@ func privateConfig(m Master, p Pool, o PrivateOptions) ([]byte, error) {
 	c.own("request_slowlog_timeout", fmt.Sprintf("%ds", seconds))
 	c.own("request_slowlog_trace_depth", fmt.Sprint(traceDepth))
 	c.own("request_terminate_timeout", fmt.Sprintf("%ds", int(terminateAfter/time.Second)))
-	c.own("catch_workers_output", "no")
+	c.line("catch_workers_output = no")
 	c.own("php_admin_value[auto_prepend_file]", c.path("p/prepend.php"))
-	if basedir := openBasedir(p, o); basedir != "" {
+	basedir, set := openBasedir(p, o)
+	switch {
+	case basedir != "":
 		c.own("php_admin_value[open_basedir]", basedir+":"+c.path("p")+"/")
+	case set:
+		// The pool takes back what php.ini sets.
+		c.line("php_admin_value[open_basedir] = none")
 	}
 	c.own("php_admin_value[error_log]", unopenable)
 	c.own("php_admin_value[log_errors]", "1")
@@ -129,14 +134,15 @@ func workers(n int) int {
 	return min(max(n, 1), maxWorkers)
 }
 
-// openBasedir is the one in force before any .user.ini: an admin value, a value, else that of php.ini.
-func openBasedir(p Pool, o PrivateOptions) string {
+// openBasedir is the one in force before any .user.ini: an admin value, a value, else that of php.ini. set says whether
+// the pool sets it, be it to nothing.
+func openBasedir(p Pool, o PrivateOptions) (value string, set bool) {
 	for _, family := range []string{"php_admin_value", "php_admin_flag", "php_value", "php_flag"} {
 		if v, ok := p.Get(family + "[open_basedir]"); ok {
-			return strings.TrimRight(v, ":")
+			return strings.TrimRight(v, ":"), true
 		}
 	}
-	return strings.TrimRight(o.OpenBasedir, ":")
+	return strings.TrimRight(o.OpenBasedir, ":"), false
 }
 
 // conf writes a configuration; the first value that cannot be written safely is kept as its error.
@@ -167,12 +173,12 @@ func (c *conf) own(key, value string) {
 
 func (c *conf) pool(d Directive) {
 	base, sub, array := strings.Cut(d.Key, "[")
-	sub = strings.TrimSuffix(sub, "]")
+	sub, closed := strings.CutSuffix(sub, "]")
 	switch {
 	case !array && copied[base]:
 		c.copy(d)
 	case array && copiedArrays[base] && (base == "env" || !ownSettings[strings.ToLower(sub)]):
-		if !safeSub.MatchString(sub) {
+		if !closed || !safeSub.MatchString(sub) {
 			c.fail(d.Key, errors.New("its name cannot be written safely"))
 			return
 		}

@@ -56,7 +56,7 @@ func startPrivate(ctx context.Context, m Master, p Pool, o PrivateOptions) (*Pri
 	if err != nil {
 		return nil, err
 	}
-	if openBasedir(p, o) == "" {
+	if _, set := openBasedir(p, o); !set && o.OpenBasedir == "" {
 		if o.OpenBasedir, err = askOpenBasedir(ctx, m); err != nil {
 			return nil, err
 		}
@@ -94,7 +94,7 @@ func (v *Private) start(ctx context.Context, m Master, binary, mnt string, gid u
 	if v.child, err = spawn(cmd, mnt); err != nil {
 		return err
 	}
-	if v.master, err = process.Read(cmd.Process.Pid); err != nil {
+	if v.master, err = v.child.process(); err != nil {
 		return err
 	}
 	if err := v.claim.record(v.master); err != nil {

@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"wpmend/php/process"
 )
 
 // child is a program whose life is bound to ours by the kernel: it is PID 1 of its own PID namespace, so nothing that
@@ -45,6 +47,20 @@ func spawn(cmd *exec.Cmd, mnt string) (*child, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// process reads the child's identity. It is reaped as soon as it ends, so its PID may be another's by then.
+func (c *child) process() (process.Process, error) {
+	p, err := process.Read(c.cmd.Process.Pid)
+	if err != nil {
+		return process.Process{}, err
+	}
+	select {
+	case <-c.ended:
+		return process.Process{}, fmt.Errorf("process %d: %w", p.PID, process.ErrGone)
+	default:
+		return p, nil
+	}
 }
 
 // kill ends the child and with it its whole namespace.
