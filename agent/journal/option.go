@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"time"
 	"unicode/utf8"
+
+	"wpmend/wp"
 )
 
 // Options reads and writes options of a site's database.
@@ -91,7 +93,7 @@ func (guarding) prepare(ctx context.Context, j *Journal, s Step) (Step, error) {
 	if err != nil {
 		return s, fmt.Errorf("read %s: %w", s.Name, err)
 	}
-	if _, err := pluginList(before); err != nil {
+	if _, err := wp.PluginList(before); err != nil {
 		return s, fmt.Errorf("read %s: %w", s.Name, err)
 	}
 	s.Before = before
@@ -159,11 +161,11 @@ func pluginFolder(file string) string {
 
 // merged is the option's value with those of the plugins in it again that were in it before.
 func (s Step) merged(now []byte, plugins []string) ([]byte, error) {
-	before, err := pluginList(s.Before)
+	before, err := wp.PluginList(s.Before)
 	if err != nil {
 		return nil, err
 	}
-	active, err := pluginList(now)
+	active, err := wp.PluginList(now)
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +184,7 @@ func (s Step) merged(now []byte, plugins []string) ([]byte, error) {
 		return s.Before, nil
 	}
 	for _, p := range missing {
-		if now, err = insertPlugin(now, p); err != nil {
+		if now, err = wp.InsertPlugin(now, p); err != nil {
 			return nil, err
 		}
 	}
