@@ -1,0 +1,148 @@
+package wp
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/user"
+	"runtime"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// dialer connects to a site's database for the site's owner.
+type dialer struct {
+	owner uint32
+	limit *limiter
+}
+
+func (d dialer) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	d.limit.allow(maxAnswer)
+	var conn net.Conn
+	var err error
+	if network == "unix" && d.owner != 0 && os.Geteuid() == 0 {
+		conn, err = dialAs(ctx, d.owner, addr)
+	} else {
+		conn, err = (&net.Dialer{}).DialContext(ctx, network, addr)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &limitedConn{conn, d.limit}, nil
+}
+
+// limiter bounds what is read from the server, which may be a customer's.
+type limiter struct{ left atomic.Int64 }
+
+func (l *limiter) allow(n int64) { l.left.Store(n) }
+
+func (l *limiter) spend(n int) error {
+	if l.left.Add(-int64(n)) < 0 {
+		return fmt.Errorf("%w: the server's answer has more than %d bytes", errTooLarge, maxAnswer)
+	}
+	return nil
+}
+
+type limitedConn struct {
+	net.Conn
+	limit *limiter
+}
+
+func (c *limitedConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if over := c.limit.spend(n); over != nil {
+		return 0, over
+	}
+	return n, err
+}
+
+// dialAs connects to a socket as another user. The kernel checks the path with
+// that user's rights and tells the server that user's id, as unix(7) describes
+// SO_PEERCRED: root's would open any account that trusts the id alone.
+func dialAs(ctx context.Context, uid uint32, path string) (net.Conn, error) {
+	as, err := identityOf(uid)
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: "unix", Addr: &net.UnixAddr{Name: path, Net: "unix"}, Err: err}
+	}
+	for {
+		fd, err := connectAs(as, path)
+		if err == nil {
+			f := os.NewFile(uintptr(fd), path)
+			defer f.Close()
+			return net.FileConn(f)
+		}
+		if err != unix.EAGAIN { // EAGAIN: the server's queue is full
+			return nil, &net.OpError{Op: "dial", Net: "unix", Addr: &net.UnixAddr{Name: path, Net: "unix"}, Err: os.NewSyscallError("connect", err)}
+		}
+		select {
+		case <-ctx.Done():
+			return nil, &net.OpError{Op: "dial", Net: "unix", Addr: &net.UnixAddr{Name: path, Net: "unix"}, Err: ctx.Err()}
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+type credentials struct {
+	uid, gid int
+	groups   []uint32
+}
+
+func identityOf(uid uint32) (credentials, error) {
+	const nogroup = 65534
+	as := credentials{uid: int(uid), gid: nogroup}
+	u, err := user.LookupId(strconv.Itoa(int(uid)))
+	if err != nil {
+		// A user without a name owns files all the same.
+		return as, nil
+	}
+	if as.gid, err = strconv.Atoi(u.Gid); err != nil {
+		return as, fmt.Errorf("group of user %s: %w", u.Username, err)
+	}
+	ids, err := u.GroupIds()
+	if err != nil {
+		return as, fmt.Errorf("groups of user %s: %w", u.Username, err)
+	}
+	for _, id := range ids {
+		g, err := strconv.ParseUint(id, 10, 32)
+		if err != nil {
+			return as, fmt.Errorf("groups of user %s: %w", u.Username, err)
+		}
+		as.groups = append(as.groups, uint32(g))
+	}
+	return as, nil
+}
+
+// connectAs changes one thread's effective ids for one connect. The real and
+// the saved id stay root's, so the user cannot signal or trace the thread.
+func connectAs(as credentials, path string) (fd int, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread()
+		fd, err = -1, unix.EPERM
+		before, gerr := unix.Getgroups()
+		if gerr != nil {
+			err = gerr
+			runtime.UnlockOSThread()
+			return
+		}
+		root := make([]uint32, len(before))
+		for i, g := range before {
+			root[i] = uint32(g)
+		}
+		if err = become(as.groups, as.gid, as.uid); err == nil {
+			fd, err = connectSocket(path)
+		}
+		// A thread that cannot become root again must not serve another
+		// goroutine: it stays locked and ends with this one.
+		if back := restore(root); back == nil {
+			runtime.UnlockOSThread()
+		}
+	}()
+	<-done
+	return fd, err
+}
