@@ -29,8 +29,7 @@ func TestFaults(t *testing.T) {
 		{Segfault, 502, "Bad Gateway", l.FPMLog(0), `child \d+ exited on signal 11 \(SIGSEGV\)`},
 		{Kill9, 502, "Bad Gateway", l.FPMLog(0), `child \d+ exited on signal 9 \(SIGKILL\)`},
 		{Hang, 502, "Bad Gateway", l.SlowLog(0), `\] sleep\(\) .*plugin-07\.php:\d+\n\S+ plugin_07_hang\(\)`},
-		{Hang, 502, "Bad Gateway", l.FPMLog(0), `execution timed out \(\S+ sec\), terminating`},
-		{Compute, 502, "Bad Gateway", l.SlowLog(0), `plugin_07_compute\(\)`},
+		{Compute, 502, "Bad Gateway", l.FPMLog(0), `execution timed out \(\S+ sec\), terminating`},
 		{Fatal, 500, "critical error", l.NginxErrorLog(0), `Call to undefined function plugin_07_function_that_nobody_defines\(\) in .*plugin-07\.php`},
 		{Blank200, 200, "", l.NginxAccessLog(0), `"GET / HTTP/1.1" 200 5 `}, // an empty chunked body
 		{Header9k, 502, "Bad Gateway", l.NginxErrorLog(0), `upstream sent too big header`},

@@ -1,0 +1,93 @@
+# Sourced by packaging/test and packaging/try: what both need of the machine.
+# shellcheck shell=bash
+
+# The oldest Go that builds this project, and the one that is fetched where the
+# machine has only an older one.
+go_wanted=1.26
+go_fetched=1.26.8
+
+lab_packages=(nginx-light php8.2-fpm php8.2-mysql php8.2-cli php8.2-opcache mariadb-server
+	wordpress wordpress-theme-twentytwentythree wordpress-theme-twentytwentytwo)
+
+step() { printf '== %s\n' "$*"; }
+die() {
+	printf '%s: %s\n' "$0" "$*" >&2
+	exit 1
+}
+
+need_root() {
+	[[ $EUID == 0 ]] || die "needs root: it starts nginx on port 80 of a loopback address and PHP as another user. Run: sudo $0 $*"
+}
+
+# install_missing PACKAGE…: installs those that are not there, without starting services.
+install_missing() {
+	local package missing=()
+	command -v apt-get >/dev/null || die "needs Debian 12 or a system derived from it: there is no apt-get"
+	for package; do
+		[[ $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) == 'install ok installed' ]] || missing+=("$package")
+	done
+	if ((${#missing[@]} == 0)); then
+		step "Packages: all installed"
+		return
+	fi
+	step "Packages: installing ${missing[*]} (their services are not started now)"
+	# A subshell, for its own trap: the policy goes whatever happens.
+	(
+		policy=/usr/sbin/policy-rc.d
+		if [[ ! -e $policy ]]; then
+			trap 'rm -f "$policy"' EXIT
+			printf '#!/bin/sh\nexit 101\n' >"$policy"
+			chmod 0755 "$policy"
+		fi
+		export DEBIAN_FRONTEND=noninteractive
+		get=(apt-get -q -y -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120)
+		install=("${get[@]}" install --no-install-recommends "${missing[@]}")
+		# The lists may be absent or old; they are fetched only then.
+		if apt-cache show "${missing[@]}" >/dev/null 2>&1 && "${install[@]}" >/dev/null; then
+			exit
+		fi
+		"${get[@]}" update >/dev/null
+		"${install[@]}" >/dev/null
+	) || die "cannot install ${missing[*]}: apt-get's own words are above. The lab is made of Debian 12's packages (PHP 8.2)"
+}
+
+# go_minor GO: the minor version of a toolchain as it is, without fetching another.
+go_minor() {
+	local version
+	version=$(GOTOOLCHAIN=local "$1" env GOVERSION 2>/dev/null) || return 1
+	[[ $version =~ ^go1\.([0-9]+) ]] && echo "${BASH_REMATCH[1]}"
+}
+
+# find_go: puts a Go that builds this project first in PATH. sudo's own PATH often
+# lacks /usr/local/go, and Debian 12's Go is far older than this project's.
+find_go() {
+	local go minor module dir newest=''
+	# Where the checkout belongs to somebody else, git answers root nothing, and
+	# the build would fail for want of a revision to stamp.
+	export GOFLAGS="${GOFLAGS:-} -buildvcs=false" HOME="${HOME:-/root}"
+	for go in "$(command -v go || true)" /usr/local/go/bin/go /usr/lib/go-*/bin/go; do
+		[[ -x $go ]] && minor=$(go_minor "$go") || continue
+		if ((minor >= ${go_wanted#1.})); then
+			use_go "$go"
+			return
+		fi
+		newest=$go
+	done
+	if [[ -z $newest ]]; then
+		install_missing golang-go ca-certificates
+		newest=$(command -v go) || die "no go after installing golang-go"
+	fi
+	module=golang.org/toolchain@v0.0.1-go$go_fetched.linux-$(dpkg --print-architecture)
+	step "Go: $("$newest" version | cut -d' ' -f3) is too old; fetching Go $go_fetched as a module"
+	# What a Go of 1.21 and later does by itself; Debian 12's 1.19 must be told.
+	dir=$(cd / && GOTOOLCHAIN=local GO111MODULE=on "$newest" mod download -json "$module" | sed -n 's/^\t"Dir": "\(.*\)",\{0,1\}$/\1/p') && [[ -n $dir ]] ||
+		die "cannot fetch Go $go_fetched. Install Go $go_wanted or newer from https://go.dev/dl into /usr/local/go and run this again"
+	chmod -R a+x "$dir/bin" "$dir/pkg/tool" # module files carry no execute bits
+	use_go "$dir/bin/go"
+}
+
+use_go() { # GO
+	PATH=$(dirname "$1"):$PATH
+	export PATH
+	step "Go: $(go version | cut -d' ' -f3) ($1)"
+}
