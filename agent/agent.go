@@ -1,0 +1,169 @@
+// Package agent makes the decisions: it takes one site's incident from its first
+// symptom to its end. It reads like this: confirm that the site fails, gather
+// evidence, rank the causes, search for the component at fault, apply a remedy
+// through the journal, verify, report.
+//
+// Its invariant: nothing live changes without the site's lock, without a journal
+// entry, and without a conviction; what did not help is undone.
+package agent
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"wpmend/agent/bisect"
+	"wpmend/agent/config"
+	"wpmend/agent/history"
+	"wpmend/agent/journal"
+	"wpmend/agent/lock"
+	"wpmend/agent/probe"
+	"wpmend/agent/shadow"
+	"wpmend/agent/site"
+)
+
+// DefaultState is where the journal, the history and the memory of the host live.
+const DefaultState = "/var/lib/wpmend"
+
+// Options are what a command or the service gives the agent.
+type Options struct {
+	Config   config.Config
+	State    string
+	Log      *slog.Logger
+	Progress func(Progress) // nil: nobody watches
+}
+
+// Progress is one step of the work, for a person who waits.
+type Progress struct {
+	Site  string
+	Doing string        // in words
+	Event *bisect.Event // a round of a search, nil otherwise
+}
+
+// Agent works on the sites of one host.
+type Agent struct {
+	config   config.Config
+	state    string
+	log      *slog.Logger
+	progress func(Progress)
+	journal  *journal.Journal
+	history  *history.Store
+}
+
+// Error is a failure with a kind that programs may rely on and a remedy for people.
+type Error struct {
+	Kind   string
+	Remedy string
+	Err    error
+}
+
+func (e *Error) Error() string { return e.Err.Error() }
+func (e *Error) Unwrap() error { return e.Err }
+
+// Open prepares the state folder and removes what a dead wpmend's shadows left.
+func Open(o Options) (*Agent, error) {
+	if err := os.MkdirAll(o.State, 0o700); err != nil {
+		return nil, fmt.Errorf("state folder: %w", err)
+	}
+	a := &Agent{config: o.Config, state: o.State, log: o.Log, progress: o.Progress}
+	if a.progress == nil {
+		a.progress = func(Progress) {}
+	}
+	var err error
+	if a.journal, err = journal.Open(filepath.Join(o.State, "journal"), a.journalDeps()); err != nil {
+		return nil, fmt.Errorf("open the journal: %w", err)
+	}
+	if a.history, err = history.Open(filepath.Join(o.State, "history")); err != nil {
+		return nil, fmt.Errorf("open the history: %w", err)
+	}
+	if err := shadow.Clean(shadow.Dir); err != nil {
+		a.log.Warn("cannot remove what an earlier shadow left", "err", err)
+	}
+	return a, nil
+}
+
+// Discover looks at the host and remembers what runs.
+func (a *Agent) Discover(ctx context.Context) (site.Host, error) {
+	remembered, err := site.Recall(a.state)
+	var problems []string
+	if err != nil {
+		problems = append(problems, err.Error())
+	}
+	host, err := site.Discover(ctx, remembered, a.config.Includes)
+	if err != nil {
+		return host, err
+	}
+	for i, m := range host.Masters {
+		for _, f := range a.config.FPM {
+			if f.Config == m.Config && len(f.Args) > 0 {
+				host.Masters[i].Args = f.Args
+			}
+		}
+	}
+	host.Problems = append(problems, host.Problems...)
+	if err := host.Remember(a.state); err != nil {
+		host.Problems = append(host.Problems, err.Error())
+	}
+	return host, nil
+}
+
+// hold takes the locks of a site: of its folder, and of the database and prefix
+// that copies of it may share.
+func (a *Agent) hold(s site.Site, identity, doing string) (release func(), err error) {
+	root, err := lock.Folder(s.Root)
+	if err != nil {
+		return nil, err
+	}
+	keys := []lock.Key{root}
+	if identity != "" {
+		keys = append(keys, lock.Database(identity))
+	}
+	return a.acquire(keys, doing+" "+s.Domain)
+}
+
+// holdRoot locks the site at root for callers that know nothing else of it.
+func (a *Agent) holdRoot(root, doing string) (release func(), err error) {
+	key, err := lock.Folder(root)
+	if err != nil {
+		return nil, err
+	}
+	return a.acquire([]lock.Key{key}, doing+" "+root)
+}
+
+func (a *Agent) acquire(keys []lock.Key, doing string) (release func(), err error) {
+	held, err := lock.Acquire(lock.Dir, keys, "wpmend "+doing)
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		if err := held.Release(); err != nil {
+			a.log.Warn("cannot release a lock", "doing", doing, "err", err)
+		}
+	}, nil
+}
+
+func (a *Agent) say(s site.Site, format string, args ...any) {
+	doing := fmt.Sprintf(format, args...)
+	a.log.Debug(doing, "site", s.Domain)
+	a.progress(Progress{Site: s.Domain, Doing: doing})
+}
+
+func (a *Agent) limits() probe.Limits {
+	return probe.Limits{Timeout: time.Duration(a.config.Probe.Timeout), Body: a.config.Probe.Body}
+}
+
+// notes turns a joined error into lines.
+func notes(errs ...error) []string {
+	lines := []string{}
+	for _, err := range errs {
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
+			lines = append(lines, notes(joined.Unwrap()...)...)
+		} else if err != nil {
+			lines = append(lines, err.Error())
+		}
+	}
+	return lines
+}

@@ -1,0 +1,115 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"wpmend/agent/bisect"
+	"wpmend/agent/diagnose"
+	"wpmend/agent/history"
+	"wpmend/agent/probe"
+	"wpmend/agent/remedy"
+	"wpmend/agent/site"
+)
+
+// BisectOptions says what Bisect asks and how.
+type BisectOptions struct {
+	URL    string // a URL or path of the site, "" for its front page
+	Method string // MethodAuto, MethodShadow or MethodRename
+	Fix    bool   // switch the culprits off afterwards
+}
+
+// Bisect searches for the plugins at fault. Without Fix and by the shadow it
+// changes nothing live.
+func (a *Agent) Bisect(ctx context.Context, s site.Site, o BisectOptions) (BisectReport, error) {
+	start := time.Now()
+	l, err := a.begin(ctx, s, o.URL)
+	if err != nil {
+		return BisectReport{}, err
+	}
+	release, err := a.hold(s, l.wp.Identity, "bisect")
+	if err != nil {
+		return BisectReport{}, err
+	}
+	defer release()
+	if err := a.searchable(l); err != nil {
+		return BisectReport{}, err
+	}
+	method := o.Method
+	if method == "" || method == MethodAuto {
+		method = MethodShadow
+	}
+	f, err := a.searchBy(ctx, l, method)
+	r := BisectReport{Site: ref(s), URL: l.target.String(), Method: method, Outcome: f.outcome, Signature: f.Signature,
+		Finding: f.words(), Culprits: l.culprits(f), Components: f.searched, Probes: f.Probes, Repeats: f.Repeats,
+		Rounds: f.Rounds, LiveChanges: f.live, Changes: []ChangeRef{}}
+	if err == nil && o.Fix && f.Finding == bisect.Found {
+		err = a.fix(ctx, l, f, &r)
+	}
+	r.Seconds, r.Notes = time.Since(start).Seconds(), append([]string{}, l.notes...)
+	return r, err
+}
+
+// searchable refuses a search that could convict nobody: rule 5 of the design.
+func (a *Agent) searchable(l *look) error {
+	switch {
+	case l.wp.Database != nil:
+		return &Error{Kind: "database", Err: fmt.Errorf("no plugin is searched while the options cannot be read: %w", l.wp.Database),
+			Remedy: "wpmend check " + l.site.Domain}
+	case len(l.wp.Plugins()) == 0:
+		return &Error{Kind: "no-plugins", Err: errors.New("no plugin is active, so none can be at fault"), Remedy: "wpmend check " + l.site.Domain}
+	}
+	return nil
+}
+
+// searchBy asks the search's questions by one method.
+func (a *Agent) searchBy(ctx context.Context, l *look, method string) (found, error) {
+	if method == MethodRename {
+		return a.searchRename(ctx, l, l.target)
+	}
+	return a.searchShadow(ctx, l, l.target, a.priors(ctx, l, l.target))
+}
+
+// priors weighs the plugins by what the live site's logs say of one failing request.
+func (a *Agent) priors(ctx context.Context, l *look, target *url.URL) map[string]float64 {
+	asking, cancel := context.WithTimeout(ctx, impatience)
+	defer cancel()
+	l.front = probe.ByFront(asking, l.site, target, a.limits())
+	a.explain(ctx, l)
+	return l.suspects()
+}
+
+// fix switches the culprits off, as an incident of its own so that it can be undone.
+func (a *Agent) fix(ctx context.Context, l *look, f found, r *BisectReport) error {
+	l.front.Outcome, l.front.Signature = f.outcome, f.Signature
+	inc, err := a.history.Open(history.Incident{Site: historySite(l.site),
+		Symptom: history.Symptom{Outcome: string(f.outcome), Signature: f.Signature, URL: l.target.String(), Status: l.front.Status}})
+	if err != nil {
+		return err
+	}
+	r.Incident = inc.ID
+	var ids []string
+	for _, c := range r.Culprits {
+		ids = append(ids, c.Component)
+		inc.Culprits = append(inc.Culprits, history.Culprit(c))
+	}
+	inc.Causes = diagnose.Convicted(l.causes, ids[0], f.Odds, f.words(), time.Now())
+	inc.State = history.Escalated
+	defer func() { err = errors.Join(err, a.history.Close(inc)) }()
+	change, err := remedy.Disable(l.site, l.wp, ids, inc.ID, "wpmend bisect --fix: "+f.Signature)
+	if err != nil {
+		return err
+	}
+	applied, verified, err := a.apply(ctx, l, change)
+	if err != nil || !verified {
+		return err
+	}
+	r.Fixed = true
+	r.Changes = append(r.Changes, changeRef(applied))
+	inc.State = history.Resolved
+	inc.Changes = append(inc.Changes, history.Change(r.Changes[0]))
+	return nil
+}

@@ -1,0 +1,242 @@
+// Package evidence gathers the facts of one site at one moment: log records,
+// sockets, processes, the database. It decides nothing and changes nothing.
+//
+// Its invariant: log records are taken only from behind the marks that were set
+// when the incident began, and only those of this site's vhost and pool.
+package evidence
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"wpmend/agent/diagnose"
+	"wpmend/agent/gateway"
+	"wpmend/agent/probe"
+	"wpmend/agent/site"
+	"wpmend/php/errlog"
+	"wpmend/wp"
+)
+
+// maxWindow bounds what is read of one log, in bytes.
+const maxWindow = 4 << 20
+
+// Marks are the ends of a site's logs at one moment.
+type Marks struct {
+	since time.Time
+	files map[string]errlog.Mark
+}
+
+// Mark notes where the site's logs end now. A log that cannot be opened is left
+// out; the error says why.
+func Mark(s site.Site) (Marks, error) {
+	m := Marks{since: time.Now(), files: map[string]errlog.Mark{}}
+	var problems []error
+	for _, file := range slices.Concat(gatewayLogs(s), masterLogs(s), slowLogs(s), phpLogs(s)) {
+		mark, err := errlog.MarkFile(file)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		m.files[file] = mark
+	}
+	return m, errors.Join(problems...)
+}
+
+// Gather reads what happened since the marks were set. What could not be read is
+// in the error; the facts hold the rest.
+func (m Marks) Gather(ctx context.Context, s site.Site, w site.WordPress, front probe.Result) (diagnose.Facts, error) {
+	f := diagnose.Facts{
+		Front:    front,
+		Location: diagnose.Location{Buffer: s.Location.BufferSize, ReadTimeout: s.Location.ReadTimeout, File: s.Vhosts[0].File},
+		Pool: diagnose.Pool{Name: s.Pool.Name, Config: s.Master.Config, Unit: s.Master.Unit, PID: runningPID(s),
+			TerminateTimeout: s.Pool.Duration("request_terminate_timeout")},
+		Socket: socket(s),
+		Blame:  func(file string) (string, bool) { return wp.Blame(file, w.Paths, s.Roots()...) },
+	}
+	for _, d := range s.Pool.Directives {
+		if d.Key == "listen" {
+			f.Pool.File, f.Pool.Line = d.File, d.Line
+		}
+	}
+	if errors.Is(w.Database, wp.ErrUnknown) {
+		f.NoCredentials = w.Database
+	} else {
+		f.Database = w.Database
+	}
+	f.Maintenance = maintenance(s)
+	var problems []error
+	for _, read := range []func(*diagnose.Facts, site.Site) error{m.gateway, m.master, m.slow, m.php} {
+		problems = append(problems, read(&f, s))
+	}
+	return f, errors.Join(problems...)
+}
+
+func maintenance(s site.Site) time.Time {
+	t, err := wp.OpenTree(s.Root, s.Owner)
+	if err != nil {
+		return time.Time{}
+	}
+	defer t.Close()
+	info, err := t.Lstat(".maintenance")
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
+}
+
+func runningPID(s site.Site) int {
+	if s.Master.Process.PID != 0 && s.Master.Process.Alive() {
+		return s.Master.Process.PID
+	}
+	return 0
+}
+
+// window is what a log says since its mark.
+func (m Marks) window(file string) (*bytes.Reader, error) {
+	mark, marked := m.files[file]
+	if !marked {
+		return bytes.NewReader(nil), nil
+	}
+	text, err := errlog.ReadSince(file, mark, maxWindow)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", file, err)
+	}
+	return bytes.NewReader(text), nil
+}
+
+// fresh: logs carry whole seconds.
+func (m Marks) fresh(t time.Time) bool { return !t.Before(m.since.Truncate(time.Second)) }
+
+func (m Marks) gateway(f *diagnose.Facts, s site.Site) error {
+	for _, file := range gatewayLogs(s) {
+		r, err := m.window(file)
+		if err != nil {
+			return err
+		}
+		err = gateway.ScanNginxLog(r, time.Local, func(l gateway.LogRecord) bool {
+			if !m.fresh(l.Time) || !ofSite(l, s) {
+				return true
+			}
+			f.Gateway = append(f.Gateway, diagnose.Line[gateway.LogRecord]{File: file, Record: l})
+			for _, text := range errlog.SplitMessages(l.Stderr) {
+				if e, ok := errlog.ParsePHPError(text); ok {
+					e.Time = l.Time
+					f.PHP = append(f.PHP, diagnose.Line[errlog.PHPError]{File: file, Record: e})
+				}
+			}
+			return true
+		})
+		if err != nil {
+			return fmt.Errorf("read %s: %w", file, err)
+		}
+	}
+	return nil
+}
+
+// ofSite: nginx writes the vhost's first name, which no visitor can choose.
+func ofSite(l gateway.LogRecord, s site.Site) bool {
+	return slices.ContainsFunc(s.Vhosts, func(v gateway.Vhost) bool { return len(v.Names) > 0 && v.Names[0] == l.Server })
+}
+
+func (m Marks) master(f *diagnose.Facts, s site.Site) error {
+	for _, file := range masterLogs(s) {
+		r, err := m.window(file)
+		if err != nil {
+			return err
+		}
+		err = errlog.ScanFPM(r, time.Local, func(l errlog.FPMRecord) bool {
+			if m.fresh(l.Time) && l.Pool == s.Pool.Name {
+				f.FPM = append(f.FPM, diagnose.Line[errlog.FPMRecord]{File: file, Record: l})
+			}
+			return true
+		})
+		if err != nil {
+			return fmt.Errorf("read %s: %w", file, err)
+		}
+	}
+	return nil
+}
+
+func (m Marks) slow(f *diagnose.Facts, s site.Site) error {
+	for _, file := range slowLogs(s) {
+		r, err := m.window(file)
+		if err != nil {
+			return err
+		}
+		err = errlog.ScanSlow(r, time.Local, func(l errlog.SlowTrace) bool {
+			if m.fresh(l.Time) && l.Pool == s.Pool.Name && strings.HasPrefix(l.Script, s.Root+"/") {
+				f.Traces = append(f.Traces, diagnose.Line[errlog.SlowTrace]{File: file, Record: l})
+			}
+			return true
+		})
+		if err != nil {
+			return fmt.Errorf("read %s: %w", file, err)
+		}
+	}
+	return nil
+}
+
+func (m Marks) php(f *diagnose.Facts, s site.Site) error {
+	for _, file := range phpLogs(s) {
+		r, err := m.window(file)
+		if err != nil {
+			return err
+		}
+		err = errlog.ScanPHP(r, func(e errlog.PHPError) bool {
+			if e.Time.IsZero() || m.fresh(e.Time) {
+				f.PHP = append(f.PHP, diagnose.Line[errlog.PHPError]{File: file, Record: e})
+			}
+			return true
+		})
+		if err != nil {
+			return fmt.Errorf("read %s: %w", file, err)
+		}
+	}
+	return nil
+}
+
+// gatewayLogs are the error logs of the site's vhosts and PHP location.
+func gatewayLogs(s site.Site) []string {
+	var files []string
+	files = append(files, s.Location.ErrorLogs...)
+	for _, v := range s.Vhosts {
+		files = append(files, v.ErrorLogs...)
+	}
+	slices.Sort(files)
+	return slices.Compact(files)
+}
+
+func masterLogs(s site.Site) []string { return nonEmpty(s.Master.ErrorLog) }
+
+func slowLogs(s site.Site) []string {
+	file, _ := s.Pool.Get("slowlog")
+	return nonEmpty(absolute(file))
+}
+
+func phpLogs(s site.Site) []string {
+	file, ok := s.Pool.Get("php_admin_value[error_log]")
+	if !ok {
+		file, _ = s.Pool.Get("php_value[error_log]")
+	}
+	return nonEmpty(absolute(file))
+}
+
+// absolute drops what is relative to a prefix that only FPM knows, and "syslog".
+func absolute(file string) string {
+	if !strings.HasPrefix(file, "/") {
+		return ""
+	}
+	return file
+}
+
+func nonEmpty(file string) []string {
+	if file == "" {
+		return nil
+	}
+	return []string{file}
+}

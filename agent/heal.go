@@ -1,0 +1,294 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"wpmend/agent/bisect"
+	"wpmend/agent/diagnose"
+	"wpmend/agent/history"
+	"wpmend/agent/journal"
+	"wpmend/agent/probe"
+	"wpmend/agent/remedy"
+	"wpmend/agent/site"
+)
+
+// HealOptions says how far Heal may go.
+type HealOptions struct {
+	DryRun bool
+}
+
+// impatience is how long the front may be silent before the search starts beside it.
+const impatience = time.Second
+
+// Heal takes one incident of a site from its first symptom to its end.
+func (a *Agent) Heal(ctx context.Context, s site.Site, o HealOptions) (HealReport, error) {
+	start := time.Now()
+	l, err := a.begin(ctx, s, "")
+	if err != nil {
+		return HealReport{}, err
+	}
+	release, err := a.hold(s, l.wp.Identity, "heal")
+	if err != nil {
+		return HealReport{}, err
+	}
+	defer release()
+	h := &healing{agent: a, look: l, dry: o.DryRun, report: HealReport{Site: ref(s), Causes: []diagnose.Cause{}, Culprits: []Culprit{}, Changes: []ChangeRef{}, Advice: []string{}}}
+	err = h.run(ctx)
+	h.report.Seconds = time.Since(start).Seconds()
+	h.report.Notes = append([]string{}, l.notes...)
+	if h.incident != nil {
+		err = h.close(err)
+	}
+	return h.report, err
+}
+
+// healing is one incident under way.
+type healing struct {
+	*look
+	agent    *Agent
+	dry      bool
+	early    *earlySearch
+	incident *history.Incident
+	report   HealReport
+}
+
+// run is the incident: confirm, explain, then one remedy after the other.
+func (h *healing) run(ctx context.Context) error {
+	defer h.stopEarly()
+	h.agent.say(h.site, "asking %s", h.target)
+	h.front = h.askFront(ctx)
+	h.report.Outcome = h.front.Outcome
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if !h.front.Outcome.Failing() {
+		h.report.State = StateHealthy
+		return nil
+	}
+	if failed, asked := h.agent.confirm(ctx, h.look); failed < asked {
+		return h.passing(failed, asked)
+	}
+	h.agent.explain(ctx, h.look)
+	h.report.Causes = h.causes
+	if err := h.open(); err != nil {
+		return err
+	}
+	switch remedyOf(h.causes) {
+	case diagnose.RemedyStartFPM:
+		return h.startFPM(ctx)
+	case diagnose.RemedyDisable:
+		return h.disableCulprits(ctx)
+	}
+	return h.escalate(ctx)
+}
+
+// remedyOf is the first remedy that the ranked causes name. A cause that wpmend
+// cannot mend and that is surer than all others stands in the way of every remedy;
+// a failure without any known cause may still be a component's.
+func remedyOf(causes []diagnose.Cause) string {
+	if len(causes) == 0 {
+		return diagnose.RemedyDisable
+	}
+	if causes[0].Remedy == nil {
+		return ""
+	}
+	return *causes[0].Remedy
+}
+
+// askFront sends the first probe. When it is silent for long, the shadow's search
+// starts beside it: a hang takes the live site's whole timeout to show.
+func (h *healing) askFront(ctx context.Context) probe.Result {
+	answer := make(chan probe.Result, 1)
+	go func() { answer <- probe.ByFront(ctx, h.site, h.target, h.agent.limits()) }()
+	select {
+	case r := <-answer:
+		return r
+	case <-time.After(impatience):
+		h.startEarly(ctx)
+		return <-answer
+	}
+}
+
+// earlySearch runs while the front is still silent.
+type earlySearch struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+	found  found
+	err    error
+}
+
+func (h *healing) startEarly(ctx context.Context) {
+	if h.wp.Database != nil || h.site.Master.Process.PID == 0 {
+		return
+	}
+	searching, cancel := context.WithCancel(ctx)
+	e := &earlySearch{cancel: cancel, done: make(chan struct{})}
+	h.early = e
+	go func() {
+		defer close(e.done)
+		e.found, e.err = h.agent.searchShadow(searching, h.look, h.target, nil)
+	}()
+}
+
+func (h *healing) stopEarly() {
+	if h.early != nil {
+		h.early.cancel()
+		<-h.early.done
+	}
+}
+
+// search finds the plugins at fault, or takes what the early search found.
+func (h *healing) search(ctx context.Context) (found, error) {
+	if h.early != nil {
+		<-h.early.done
+		if h.early.err == nil {
+			return h.early.found, nil
+		}
+		h.notes = append(h.notes, "search beside the first request: "+h.early.err.Error())
+	}
+	return h.agent.searchShadow(ctx, h.look, h.target, h.suspects())
+}
+
+// passing ends an incident that did not last.
+func (h *healing) passing(failed, asked int) error {
+	if failed == 1 {
+		h.report.State = StateTransient
+		h.event("%d later answers were healthy", asked-1)
+		return nil
+	}
+	if err := h.open(); err != nil {
+		return err
+	}
+	h.report.State = StateEscalated
+	h.report.Advice = append(h.report.Advice, fmt.Sprintf("%d of %d answers failed: the fault comes and goes. `wpmend check %s` shows what the logs say at a moment when it fails.", failed, asked, h.site.Domain))
+	return nil
+}
+
+// startFPM is the remedy for a pool whose master is gone.
+func (h *healing) startFPM(ctx context.Context) error {
+	change, err := remedy.StartFPM(h.site, h.id(), h.because())
+	if err != nil {
+		h.report.Advice = append(h.report.Advice, err.Error())
+		return h.escalate(ctx)
+	}
+	return h.try(ctx, change, diagnose.FPMDown)
+}
+
+// disableCulprits searches and switches off what the search convicts.
+func (h *healing) disableCulprits(ctx context.Context) error {
+	if h.wp.Database != nil {
+		h.report.Advice = append(h.report.Advice, fmt.Sprintf("The site's options cannot be read (%v), so no plugin is searched or switched off.", h.wp.Database))
+		return h.escalate(ctx)
+	}
+	f, err := h.search(ctx)
+	if err != nil {
+		return err
+	}
+	h.searched(f)
+	if f.Finding != bisect.Found {
+		h.report.Advice = append(h.report.Advice, f.words())
+		return h.escalate(ctx)
+	}
+	if id := h.protected(); id != "" {
+		h.report.Advice = append(h.report.Advice, fmt.Sprintf("%s is at fault, but the configuration protects it from being switched off.", id))
+		return h.escalate(ctx)
+	}
+	change, err := remedy.Disable(h.site, h.wp, h.convicted(), h.id(), h.because())
+	if err != nil {
+		return err
+	}
+	return h.try(ctx, change, diagnose.ComponentFault)
+}
+
+// searched puts a search's result into the report.
+func (h *healing) searched(f found) {
+	h.report.Probes, h.report.Repeats = f.Probes, f.Repeats
+	h.report.Culprits = h.culprits(f)
+	h.event("%s, after %d questions in %.1f s", f.words(), f.Probes, f.took.Seconds())
+	for _, c := range h.report.Culprits {
+		h.event("convicted %s: %s", c.Component, c.Signature)
+	}
+	if len(h.report.Culprits) > 0 {
+		h.causes = diagnose.Convicted(h.causes, h.report.Culprits[0].Component, f.Odds, f.words(), h.front.Start)
+		h.report.Causes = h.causes
+	}
+}
+
+func (h *healing) convicted() []string {
+	var ids []string
+	for _, c := range h.report.Culprits {
+		ids = append(ids, c.Component)
+	}
+	return ids
+}
+
+func (h *healing) protected() string {
+	for _, id := range h.convicted() {
+		if slices.Contains(h.agent.config.Protected, id) {
+			return id
+		}
+	}
+	return ""
+}
+
+// because is the reason that goes into the journal.
+func (h *healing) because() string {
+	why := fmt.Sprintf("%s answered %s", h.site.Domain, h.front.Signature)
+	if len(h.causes) > 0 {
+		why += ", cause: " + h.causes[0].Cause
+	}
+	return why
+}
+
+// try applies one remedy and keeps it only if the site is well afterwards.
+func (h *healing) try(ctx context.Context, change journal.Change, cause string) error {
+	if h.dry {
+		h.report.State = StatePlanned
+		h.report.Changes = append(h.report.Changes, changeRef(change))
+		return nil
+	}
+	if err := h.agent.budget(h.site); err != nil {
+		h.report.Advice = append(h.report.Advice, err.Error())
+		return h.escalate(ctx)
+	}
+	applied, verified, err := h.agent.apply(ctx, h.look, change)
+	if applied.ID != "" {
+		h.event("%s", applied.What)
+	}
+	if err != nil {
+		return err
+	}
+	if !verified {
+		h.event("it did not help (%s): undone", cause)
+		return h.escalate(ctx)
+	}
+	h.event("%d answers in a row are healthy", h.agent.config.Probe.Verify)
+	h.report.State = StateResolved
+	h.report.Changes = append(h.report.Changes, changeRef(applied))
+	return nil
+}
+
+// escalate leaves the site as found and says what a person can do. For a header
+// that is too big the plugin that sends it is named, by a search that changes nothing.
+func (h *healing) escalate(ctx context.Context) error {
+	if h.dry && len(h.causes) > 0 && h.causes[0].Remedy == nil {
+		h.report.State = StatePlanned
+	} else {
+		h.report.State = StateEscalated
+	}
+	if len(h.causes) > 0 && h.causes[0].Cause == diagnose.ResponseHeaderTooBig && h.report.Probes == 0 && h.wp.Database == nil {
+		f, err := h.search(ctx)
+		if err != nil {
+			h.notes = append(h.notes, "search for the plugin that sends the header: "+err.Error())
+			return ctx.Err()
+		}
+		h.report.Probes, h.report.Repeats, h.report.Culprits = f.Probes, f.Repeats, h.culprits(f)
+		for _, c := range h.report.Culprits {
+			h.report.Advice = append(h.report.Advice, fmt.Sprintf("%s sends the header that is too big; it was not switched off, since a larger buffer cures this as well.", c.Component))
+		}
+	}
+	return nil
+}

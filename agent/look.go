@@ -1,0 +1,90 @@
+package agent
+
+import (
+	"context"
+	"net/url"
+	"time"
+
+	"wpmend/agent/diagnose"
+	"wpmend/agent/evidence"
+	"wpmend/agent/probe"
+	"wpmend/agent/site"
+)
+
+const (
+	// confirmations is how many front probes must agree before a quick failure counts.
+	confirmations = 3
+	// slow: a failure that took longer is confirmed by the shadow instead of by
+	// making visitors' workers hang again.
+	slow = 2 * time.Second
+	// transientProbes healthy answers in a row make a failure a transient one.
+	transientProbes = 20
+)
+
+// look is what one incident knows of its site so far.
+type look struct {
+	site   site.Site
+	target *url.URL
+	wp     site.WordPress
+	marks  evidence.Marks
+	front  probe.Result
+	facts  diagnose.Facts
+	causes []diagnose.Cause
+	notes  []string
+}
+
+// begin reads the site and sets the marks behind which evidence counts.
+func (a *Agent) begin(ctx context.Context, s site.Site, given string) (*look, error) {
+	target, err := probe.Resolve(s, given)
+	if err != nil {
+		return nil, &Error{Kind: "usage", Err: err}
+	}
+	l := &look{site: s, target: target, notes: []string{}}
+	if l.wp, err = s.Read(ctx); err != nil {
+		return nil, err
+	}
+	l.marks, err = evidence.Mark(s)
+	l.notes = append(l.notes, notes(err)...)
+	return l, nil
+}
+
+// explain gathers the evidence and ranks the causes; a failing site only.
+func (a *Agent) explain(ctx context.Context, l *look) {
+	if !l.front.Outcome.Failing() {
+		l.causes = []diagnose.Cause{}
+		return
+	}
+	facts, err := l.marks.Gather(ctx, l.site, l.wp, l.front)
+	l.facts, l.causes = facts, diagnose.Causes(facts)
+	l.notes = append(l.notes, notes(err)...)
+}
+
+// confirm asks until it is clear whether the failure lasts: lasting, or transient
+// (every later answer is healthy), or intermittent (some are).
+func (a *Agent) confirm(ctx context.Context, l *look) (failed, asked int) {
+	failed, asked = 1, 1
+	if l.front.Took >= slow {
+		return failed, asked
+	}
+	for asked < confirmations || (failed < asked && asked < transientProbes+1) {
+		r := probe.ByFront(ctx, l.site, l.target, a.limits())
+		asked++
+		if r.Outcome.Failing() {
+			failed++
+		}
+	}
+	return failed, asked
+}
+
+// Check probes a site once and explains a failure; it changes nothing.
+func (a *Agent) Check(ctx context.Context, s site.Site, given string) (CheckReport, error) {
+	l, err := a.begin(ctx, s, given)
+	if err != nil {
+		return CheckReport{}, err
+	}
+	a.say(s, "asking %s", l.target)
+	l.front = probe.ByFront(ctx, s, l.target, a.limits())
+	a.explain(ctx, l)
+	return CheckReport{Site: ref(s), URL: l.front.URL, Healthy: l.front.Outcome == probe.Healthy, Outcome: l.front.Outcome,
+		Status: l.front.Status, Detail: l.front.Detail, Seconds: l.front.Took.Seconds(), Causes: l.causes, Notes: l.notes}, ctx.Err()
+}

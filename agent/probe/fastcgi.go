@@ -1,0 +1,152 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"wpmend/agent/gateway"
+	"wpmend/agent/site"
+	"wpmend/php/errlog"
+	"wpmend/php/fcgi"
+	"wpmend/php/fpm"
+	"wpmend/wp"
+)
+
+// maxStderr bounds what PHP says beside the answer.
+const maxStderr = 256 << 10
+
+// ByPool asks the live pool directly over FastCGI.
+func ByPool(ctx context.Context, s site.Site, target *url.URL, l Limits) Result {
+	return byFastCGI(ctx, Pool, s, target, s.Pool.Listen(), nil, l)
+}
+
+// ByShadow asks a private copy of the pool that listens on socket; extra are
+// FastCGI parameters for its prepend.
+func ByShadow(ctx context.Context, s site.Site, target *url.URL, socket string, extra map[string]string, l Limits) Result {
+	return byFastCGI(ctx, Shadow, s, target, fpm.Address{Network: "unix", Addr: socket}, extra, l)
+}
+
+// byFastCGI sends the parameters that the gateway's own location would send, and
+// applies that location's limits to the answer, since FPM itself has none.
+func byFastCGI(ctx context.Context, route Route, s site.Site, target *url.URL, to fpm.Address, extra map[string]string, l Limits) Result {
+	r := Result{Route: route, URL: target.String(), Start: time.Now()}
+	ctx, cancel := context.WithTimeout(ctx, l.Timeout)
+	defer cancel()
+	u := Uncached(target)
+	for hop := 0; ; hop++ {
+		params, err := Params(s, u)
+		if err != nil {
+			r.Outcome, r.Signature, r.Detail = Unknown, "parameters", err.Error()
+			return r
+		}
+		if route == Shadow {
+			wp.TakeGatewayPrepend(params)
+		}
+		maps.Copy(params, extra)
+		answer, err := fcgi.Do(ctx, to.Network, to.Addr, fcgi.Request{Params: params},
+			fcgi.Limits{Header: maxHeader, Body: l.Body, Stderr: maxStderr})
+		r.Took = time.Since(r.Start)
+		if answer != nil {
+			r.Status, r.Bytes, r.Closed, r.Header = answer.Status, len(answer.Body), closed(answer.Body), answer.HeaderBytes
+			r.Errors = phpErrors(answer.Stderr)
+		}
+		if err != nil {
+			r.Outcome, r.Signature, r.Detail = poolFailure(err, r.Errors)
+			return r
+		}
+		if buffer := bufferSize(s.Location); int64(answer.HeaderWire) > buffer {
+			r.Outcome, r.Signature = BadGateway, "header too big"
+			r.Detail = fmt.Sprintf("the response header has %d bytes, the gateway's buffer takes %d", answer.HeaderWire, buffer)
+			return r
+		}
+		a := Answer{Status: answer.Status, Header: answer.Header, Body: answer.Body, Truncated: answer.Truncated, Errors: r.Errors}
+		done, onward := step(s, u, a, hop, &r)
+		if done {
+			return r
+		}
+		u = onward
+	}
+}
+
+// Params are the FastCGI parameters of a GET of u, as the site's own location
+// sends them.
+func Params(s site.Site, u *url.URL) (map[string]string, error) {
+	script, pathInfo := scriptOf(s, u.Path)
+	realRoot, err := filepath.EvalSymlinks(s.DocRoot)
+	if err != nil {
+		return nil, fmt.Errorf("document root: %w", err)
+	}
+	port := 80
+	if u.Scheme == "https" {
+		port = 443
+	}
+	if listen, ok := listener(s, u.Scheme); ok && listen.Port != 0 {
+		port = listen.Port
+	}
+	params, err := s.Location.Expand(gateway.Target{
+		Scheme: u.Scheme, Host: u.Host, Method: http.MethodGet, URI: u.RequestURI(), Script: script, PathInfo: pathInfo,
+		Query: u.RawQuery, Header: headers(), ServerAddr: "127.0.0.1", RemoteAddr: "127.0.0.1", ServerPort: port,
+		DocumentRoot: s.DocRoot, RealRoot: realRoot,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return params, nil
+}
+
+// scriptOf is what the gateway's try_files would choose for a path.
+func scriptOf(s site.Site, path string) (script, pathInfo string) {
+	if strings.HasSuffix(path, ".php") {
+		if info, err := os.Lstat(filepath.Join(s.DocRoot, filepath.Clean("/"+path))); err == nil && info.Mode().IsRegular() {
+			return path, ""
+		}
+	}
+	return s.Script(), ""
+}
+
+// bufferSize is the gateway's fastcgi_buffer_size in bytes; unset it is one page
+// (ngx_http_fastcgi_module.c). All that comes before the header's end must fit.
+func bufferSize(l gateway.PHPLocation) int64 {
+	if l.BufferSize > 0 {
+		return l.BufferSize
+	}
+	return int64(os.Getpagesize())
+}
+
+func phpErrors(stderr []byte) []errlog.PHPError {
+	var found []errlog.PHPError
+	for _, text := range errlog.SplitMessages(string(stderr)) {
+		if e, ok := errlog.ParsePHPError(text); ok {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+// poolFailure judges a FastCGI exchange that did not end with an answer.
+func poolFailure(err error, php []errlog.PHPError) (Outcome, string, string) {
+	var conn *fcgi.ConnError
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return GatewayTimeout, "no answer", err.Error()
+	case errors.As(err, &conn) && conn.Op == "dial" && errors.Is(err, syscall.EACCES):
+		return BadGateway, "connect: permission denied", err.Error()
+	case errors.As(err, &conn) && conn.Op == "dial":
+		return BadGateway, "connect: " + errorClass(err), err.Error()
+	case errors.As(err, &conn):
+		if e, ok := firstFatal(php); ok {
+			return Fatal, fatalSignature(e, true, ""), err.Error()
+		}
+		return BadGateway, "worker died", err.Error()
+	}
+	return BadGateway, "invalid answer", err.Error()
+}

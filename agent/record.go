@@ -1,0 +1,73 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"wpmend/agent/history"
+	"wpmend/agent/site"
+)
+
+func historySite(s site.Site) history.SiteRef { return history.SiteRef(ref(s)) }
+
+// open begins the incident's record, unless nothing is to be done anyway.
+func (h *healing) open() error {
+	if h.dry {
+		return nil
+	}
+	inc, err := h.agent.history.Open(history.Incident{Site: historySite(h.site), Opened: h.front.Start,
+		Symptom: history.Symptom{Outcome: string(h.front.Outcome), Signature: h.front.Signature, URL: h.target.String(), Status: h.front.Status}})
+	if err != nil {
+		return fmt.Errorf("write the history, so nothing was changed: %w", err)
+	}
+	h.incident = &inc
+	h.report.Incident = inc.ID
+	h.event("%s answered %s: %s", h.target, h.front.Outcome, h.front.Signature)
+	if len(h.causes) > 0 {
+		h.event("most likely cause: %s", h.causes[0].Cause)
+	}
+	return nil
+}
+
+// event adds a line to the incident's story.
+func (h *healing) event(format string, args ...any) {
+	what := fmt.Sprintf(format, args...)
+	h.agent.say(h.site, "%s", what)
+	if h.incident != nil {
+		h.incident.Note(time.Now(), what)
+	}
+}
+
+// id is the incident's, "" in a dry run.
+func (h *healing) id() string {
+	if h.incident == nil {
+		return ""
+	}
+	return h.incident.ID
+}
+
+// close ends the record as the report says; failed is why the work stopped.
+func (h *healing) close(failed error) error {
+	r := h.report
+	if failed != nil {
+		r.State = StateEscalated
+		what := "stopped: " + failed.Error()
+		if errors.Is(failed, context.Canceled) {
+			what = "interrupted"
+		}
+		h.event("%s", what)
+	}
+	inc := h.incident
+	inc.State = string(r.State)
+	inc.Causes, inc.Advice = r.Causes, r.Advice
+	inc.Probes, inc.Repeats, inc.Seconds = r.Probes, r.Repeats, r.Seconds
+	for _, c := range r.Culprits {
+		inc.Culprits = append(inc.Culprits, history.Culprit(c))
+	}
+	for _, c := range r.Changes {
+		inc.Changes = append(inc.Changes, history.Change(c))
+	}
+	return errors.Join(failed, h.agent.history.Close(*inc))
+}

@@ -1,0 +1,124 @@
+package agent
+
+import (
+	"wpmend/agent/diagnose"
+	"wpmend/agent/probe"
+	"wpmend/agent/site"
+)
+
+// SiteRef is how a site appears in every report.
+type SiteRef struct {
+	ID     string `json:"id"`
+	Domain string `json:"domain"`
+	Root   string `json:"root"`
+	Owner  string `json:"owner"`
+	Pool   string `json:"pool"`
+}
+
+func ref(s site.Site) SiteRef {
+	return SiteRef{ID: s.ID, Domain: s.Domain, Root: s.Root, Owner: s.OwnerName(), Pool: s.Pool.Name}
+}
+
+// CheckReport is what one look at a site found.
+type CheckReport struct {
+	Site    SiteRef          `json:"site"`
+	URL     string           `json:"url"`
+	Healthy bool             `json:"healthy"`
+	Outcome probe.Outcome    `json:"outcome"`
+	Status  int              `json:"status"`
+	Detail  string           `json:"detail,omitempty"`
+	Seconds float64          `json:"seconds"`
+	Causes  []diagnose.Cause `json:"causes"`
+	Notes   []string         `json:"notes"` // what could not be read
+}
+
+// Culprit is a component that was convicted.
+type Culprit struct {
+	Component string   `json:"component"`
+	Version   string   `json:"version"`
+	Signature string   `json:"signature"`
+	With      []string `json:"with"` // it fails only together with these
+}
+
+// BisectReport is the result of one search.
+type BisectReport struct {
+	Site        SiteRef       `json:"site"`
+	URL         string        `json:"url"`
+	Method      string        `json:"method"`
+	Outcome     probe.Outcome `json:"outcome"` // of the site with nothing masked
+	Signature   string        `json:"signature"`
+	Finding     string        `json:"finding"` // in words
+	Culprits    []Culprit     `json:"culprits"`
+	Components  int           `json:"components"` // how many were searched
+	Probes      int           `json:"probes"`
+	Repeats     int           `json:"repeats"`
+	Rounds      int           `json:"rounds"`
+	LiveChanges int           `json:"live_changes"`
+	Seconds     float64       `json:"seconds"`
+	Fixed       bool          `json:"fixed"`
+	Incident    string        `json:"incident,omitempty"`
+	Changes     []ChangeRef   `json:"changes"`
+	Notes       []string      `json:"notes"`
+}
+
+// ChangeRef is one change to the live system, as reports show it.
+type ChangeRef struct {
+	ID   string `json:"id"`
+	What string `json:"what"`
+	From string `json:"from"`
+	To   string `json:"to"`
+	Undo string `json:"undo"` // a command
+}
+
+// State is how an incident ended.
+type State string
+
+// The ends of an incident.
+const (
+	StateHealthy   State = "healthy"   // there was none
+	StateTransient State = "transient" // gone by itself
+	StateResolved  State = "resolved"  // mended and verified
+	StateEscalated State = "escalated" // as found; a person must act
+	StatePlanned   State = "planned"   // a dry run: what would be done
+)
+
+// HealReport is one incident, whole.
+type HealReport struct {
+	Incident string           `json:"incident"`
+	Site     SiteRef          `json:"site"`
+	State    State            `json:"state"`
+	Outcome  probe.Outcome    `json:"outcome"`
+	Causes   []diagnose.Cause `json:"causes"`
+	Culprits []Culprit        `json:"culprits"`
+	Changes  []ChangeRef      `json:"changes"`
+	Advice   []string         `json:"advice"`
+	Probes   int              `json:"probes"`
+	Repeats  int              `json:"repeats"`
+	Seconds  float64          `json:"seconds"`
+	Notes    []string         `json:"notes"`
+}
+
+// SiteInfo is one line of the list of sites.
+type SiteInfo struct {
+	SiteRef
+	Gateway string `json:"gateway"`
+	PHP     string `json:"php"` // the pool's master: its configuration file
+	Version string `json:"version"`
+	Running bool   `json:"running"` // the pool's master runs
+}
+
+// SitesReport is what a look at the host found.
+type SitesReport struct {
+	Sites []SiteInfo `json:"sites"`
+	Notes []string   `json:"notes"`
+}
+
+// Sites makes the report of a discovery.
+func Sites(h site.Host) SitesReport {
+	r := SitesReport{Sites: []SiteInfo{}, Notes: append([]string{}, h.Problems...)}
+	for _, s := range h.Sites {
+		r.Sites = append(r.Sites, SiteInfo{SiteRef: ref(s), Gateway: s.Gateway.Kind, PHP: s.Master.Config,
+			Version: s.Version, Running: s.Master.Process.PID != 0})
+	}
+	return r
+}

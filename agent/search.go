@@ -1,0 +1,178 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"wpmend/agent/bisect"
+	"wpmend/agent/diagnose"
+	"wpmend/agent/probe"
+	"wpmend/agent/shadow"
+	"wpmend/agent/site"
+	"wpmend/wp"
+)
+
+// The ways to ask a search's questions.
+const (
+	MethodAuto   = "auto"
+	MethodShadow = "shadow"
+	MethodRename = "rename"
+)
+
+// shadowWorkers is how many questions of a round a shadow answers side by side.
+const shadowWorkers = 4
+
+// found is what a search over the plugins brought.
+type found struct {
+	bisect.Result
+	outcome  probe.Outcome // with nothing masked
+	detail   string
+	searched int
+	live     int // changes to the live site, each put back
+	took     time.Duration
+}
+
+// searchShadow looks for the plugins at fault in a private copy of the pool.
+func (a *Agent) searchShadow(ctx context.Context, l *look, target *url.URL, weights map[string]float64) (found, error) {
+	start := time.Now()
+	a.say(l.site, "starting a private copy of pool %s", l.site.Pool.Name)
+	sh, err := shadow.Start(ctx, l.site, l.wp.Paths, shadow.Options{Workers: shadowWorkers, Body: a.config.Probe.Body})
+	if err != nil {
+		return found{}, &Error{Kind: "no-shadow", Err: err,
+			Remedy: "wpmend bisect " + l.site.Domain + " --method rename searches on the live site instead"}
+	}
+	defer func() {
+		if err := sh.Close(); err != nil {
+			a.log.Warn("cannot end the shadow", "site", l.site.Domain, "err", err)
+		}
+	}()
+	q := &questions{site: l.site, plugins: l.wp.Plugins()}
+	ask := func(ctx context.Context, round []bisect.Question) ([]bisect.Answer, error) {
+		answers := make([]bisect.Answer, len(round))
+		errs := make([]error, len(round))
+		var wg sync.WaitGroup
+		for i, question := range round {
+			wg.Go(func() {
+				var answer shadow.Answer
+				answer, errs[i] = sh.Ask(ctx, target, q.masked(question))
+				answers[i] = q.judge(question, answer)
+			})
+		}
+		wg.Wait()
+		return answers, notFirst(errs)
+	}
+	result, err := bisect.Run(ctx, a.search(l, q, weights, shadowWorkers), ask)
+	return q.found(result, start), err
+}
+
+// search describes what is looked for.
+func (a *Agent) search(l *look, q *questions, weights map[string]float64, workers int) bisect.Search {
+	s := bisect.Search{Workers: workers, Progress: func(e bisect.Event) { a.progress(Progress{Site: l.site.Domain, Event: &e}) }}
+	for _, p := range q.plugins {
+		weight := 1.0
+		if w, ok := weights[p.ID()]; ok {
+			weight = w
+		}
+		s.Components = append(s.Components, bisect.Component{ID: p.ID(), Weight: weight, Requires: requirements(p, q.plugins)})
+	}
+	return s
+}
+
+// requirements are the ids of the plugins that p's header names by their folders.
+func requirements(p wp.Component, plugins []wp.Component) []string {
+	var ids []string
+	for _, slug := range p.Requires {
+		if i := slices.IndexFunc(plugins, func(o wp.Component) bool { return o.Name == slug }); i >= 0 {
+			ids = append(ids, plugins[i].ID())
+		}
+	}
+	return ids
+}
+
+// questions translates between the search and the answers of a probe.
+type questions struct {
+	site    site.Site
+	plugins []wp.Component
+
+	mu      sync.Mutex
+	outcome probe.Outcome
+	detail  string
+	closed  bool // a page with nothing but core ends in </html>
+}
+
+func (q *questions) masked(question bisect.Question) []wp.Component {
+	var masked []wp.Component
+	for _, p := range q.plugins {
+		if slices.Contains(question.Masked, p.ID()) {
+			masked = append(masked, p)
+		}
+	}
+	return masked
+}
+
+// judge reads an answer as a verdict. Refusals and redirects out of the site mean
+// that PHP ran well.
+func (q *questions) judge(question bisect.Question, a shadow.Answer) bisect.Answer {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	answer := bisect.Answer{Verdict: bisect.Healthy, Signature: a.Signature, Blamed: a.Blamed, Slow: a.Hung}
+	switch {
+	case a.Outcome.Failing():
+		answer.Verdict = bisect.Failing
+	case a.Outcome == probe.Healthy && q.closed && !a.Closed:
+		answer.Verdict, answer.Signature = bisect.Failing, "page without an end"
+	}
+	if len(question.Masked) == 0 {
+		q.outcome, q.detail = a.Outcome, a.Detail
+		if answer.Verdict == bisect.Failing && !a.Outcome.Failing() {
+			q.outcome = probe.Incomplete
+		}
+	}
+	if len(question.Masked) == len(q.plugins) && a.Outcome == probe.Healthy {
+		q.closed = a.Closed
+	}
+	return answer
+}
+
+func (q *questions) found(r bisect.Result, start time.Time) found {
+	return found{Result: r, outcome: q.outcome, detail: q.detail, searched: len(q.plugins), took: time.Since(start)}
+}
+
+// culprits completes the search's verdicts with what is known of the components.
+func (l *look) culprits(f found) []Culprit {
+	list := []Culprit{}
+	for _, c := range f.Culprits {
+		component, _, _ := l.wp.Component(c.ID)
+		list = append(list, Culprit{Component: c.ID, Version: component.Version, Signature: c.Signature, With: append([]string{}, c.With...)})
+	}
+	return list
+}
+
+// words says what a search found, for people.
+func (f found) words() string {
+	switch f.Finding {
+	case bisect.Found:
+		return fmt.Sprintf("the search convicted %d of %d plugins", len(f.Culprits), f.searched)
+	case bisect.HealthyUnmasked:
+		return "in a private copy of the pool the site works with every plugin: no plugin is at fault; the live pool itself may be (restart PHP-FPM first)"
+	case bisect.FailsAllMasked:
+		return "the site fails even with every plugin masked: no plugin is at fault (theme, must-use plugins, drop-ins, core or the server remain)"
+	}
+	return "the search could not decide: " + f.Explanation
+}
+
+// suspects weighs the plugins by the facts of the incident.
+func (l *look) suspects() map[string]float64 { return diagnose.Suspects(l.facts) }
+
+func notFirst(errs []error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

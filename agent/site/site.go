@@ -1,0 +1,256 @@
+// Package site joins what runs on the host into sites: the gateway's vhost, the
+// PHP-FPM pool behind it and the WordPress root in front of it. It remembers what
+// it saw, because when FPM is down nobody is left to ask.
+//
+// It reads only. Its invariant: a Site is built from the running servers' own
+// configuration or from the memory of it, never from a table of paths.
+package site
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+
+	"wpmend/agent/gateway"
+	"wpmend/php/fpm"
+	"wpmend/php/process"
+	"wpmend/wp"
+)
+
+// Site is one WordPress installation with all that serves it.
+type Site struct {
+	ID      string // stable for a root folder: twelve hex digits
+	Domain  string // the first name of its first vhost, with the subfolder if any
+	Root    string // ABSPATH, without a trailing slash
+	DocRoot string // the vhost's document root
+	Base    string // the URL path of Root below DocRoot: "" or "/blog"
+	Owner   uint32 // the pool's uid
+	Group   uint32
+	Version string
+
+	Vhosts   []gateway.Vhost // every vhost that serves Root, in the order of the gateway's configuration
+	Gateway  gateway.Gateway // of the first vhost, without its vhosts
+	Location gateway.PHPLocation
+	Master   fpm.Master // without its pools; Process is zero when it does not run
+	Pool     fpm.Pool
+}
+
+// OwnerName is the owner's login name, or the uid when it has none.
+func (s Site) OwnerName() string {
+	if u, err := user.LookupId(strconv.FormatUint(uint64(s.Owner), 10)); err == nil {
+		return u.Username
+	}
+	return strconv.FormatUint(uint64(s.Owner), 10)
+}
+
+// Serves reports whether host is one of the site's own names.
+func (s Site) Serves(host string) bool {
+	return slices.ContainsFunc(s.Vhosts, func(v gateway.Vhost) bool { return v.Serves(host) })
+}
+
+// Roots are the root folder and, where it differs, the same with its links
+// followed: PHP's messages show that one.
+func (s Site) Roots() []string {
+	real, err := filepath.EvalSymlinks(s.Root)
+	if err != nil || real == s.Root {
+		return []string{s.Root}
+	}
+	return []string{s.Root, real}
+}
+
+// Script is the URL path of the site's front controller.
+func (s Site) Script() string { return s.Base + "/index.php" }
+
+// Host is what one look at the machine found.
+type Host struct {
+	Gateways []gateway.Gateway
+	Masters  []fpm.Master
+	Sites    []Site   `json:"-"`
+	Problems []string `json:"-"` // what could not be read, in words
+}
+
+// Discover asks the running servers and joins their answers with what was
+// remembered of servers that do not run now. include limits it to some roots.
+func Discover(ctx context.Context, remembered Host, include func(root string) bool) (Host, error) {
+	procs, err := process.List()
+	if err != nil {
+		return Host{}, fmt.Errorf("list processes: %w", err)
+	}
+	var h Host
+	gateways, problems := gateway.Discover(ctx, procs)
+	masters, more := fpm.Discover(procs)
+	for _, p := range append(problems, more...) {
+		h.Problems = append(h.Problems, p.Error())
+	}
+	h.Gateways = withRemembered(gateways, remembered.Gateways,
+		func(g gateway.Gateway) string { return g.Binary + "\x00" + g.Config + "\x00" + g.Prefix },
+		func(g gateway.Gateway) gateway.Gateway { g.Process = process.Process{}; return g })
+	h.Masters = withRemembered(masters, remembered.Masters,
+		func(m fpm.Master) string { return m.Config },
+		func(m fpm.Master) fpm.Master { m.Process = process.Process{}; return m })
+	h.join(include)
+	return h, nil
+}
+
+// withRemembered adds to running what was remembered and does not run now.
+func withRemembered[T any](running, remembered []T, key func(T) string, stopped func(T) T) []T {
+	seen := map[string]bool{}
+	for _, r := range running {
+		seen[key(r)] = true
+	}
+	for _, r := range remembered {
+		if !seen[key(r)] {
+			running = append(running, stopped(r))
+		}
+	}
+	return running
+}
+
+type pooled struct {
+	master fpm.Master
+	pool   fpm.Pool
+}
+
+// join makes the sites out of the gateways' vhosts and the masters' pools.
+func (h *Host) join(include func(string) bool) {
+	pools := map[fpm.Address]pooled{}
+	for _, m := range h.Masters {
+		bare := m
+		bare.Pools = nil
+		for _, p := range m.Pools {
+			if _, taken := pools[p.Listen()]; !taken || m.Process.PID != 0 {
+				pools[p.Listen()] = pooled{bare, p}
+			}
+		}
+	}
+	byRoot := map[string]*Site{}
+	var order []string
+	roots := map[string][]string{}
+	for _, g := range h.Gateways {
+		bare := g
+		bare.Vhosts = nil
+		for _, v := range g.Vhosts {
+			if len(v.PHP) == 0 || v.Root == "" {
+				continue
+			}
+			for _, s := range h.sitesOf(v, pools, roots) {
+				if known := byRoot[s.Root]; known != nil {
+					known.Vhosts = append(known.Vhosts, v)
+					continue
+				}
+				if include != nil && !include(s.Root) {
+					continue
+				}
+				s.Gateway, s.Vhosts = bare, []gateway.Vhost{v}
+				byRoot[s.Root] = &s
+				order = append(order, s.Root)
+			}
+		}
+	}
+	for _, root := range order {
+		h.Sites = append(h.Sites, *byRoot[root])
+	}
+	sort.SliceStable(h.Sites, func(i, j int) bool { return h.Sites[i].Domain < h.Sites[j].Domain })
+}
+
+// sitesOf lists the WordPress roots that v serves through a pool of ours.
+func (h *Host) sitesOf(v gateway.Vhost, pools map[fpm.Address]pooled, roots map[string][]string) []Site {
+	loc, ok := v.Location("/index.php")
+	if !ok {
+		return nil
+	}
+	p, ok := poolOf(loc, pools)
+	if !ok {
+		return nil
+	}
+	uid, gid, err := p.pool.User()
+	if err != nil {
+		h.Problems = append(h.Problems, fmt.Sprintf("pool %s of %s: %v", p.pool.Name, p.master.Config, err))
+		return nil
+	}
+	docroot := v.Root
+	if loc.Root != "" {
+		docroot = loc.Root
+	}
+	found, ok := roots[docroot]
+	if !ok {
+		if found, err = wp.FindRoots(docroot, uid); err != nil {
+			h.Problems = append(h.Problems, fmt.Sprintf("look for WordPress in %s: %v", docroot, err))
+		}
+		roots[docroot] = found
+	}
+	var sites []Site
+	for _, root := range found {
+		base := strings.TrimSuffix(strings.TrimPrefix(root, strings.TrimSuffix(docroot, "/")), "/")
+		s := Site{ID: ID(root), Root: root, DocRoot: docroot, Base: base, Owner: uid, Group: gid,
+			Domain: domain(v) + base, Location: loc, Master: p.master, Pool: p.pool}
+		if inner, ok := v.Location(s.Script()); ok && inner.Match != loc.Match {
+			q, known := poolOf(inner, pools)
+			if !known {
+				continue
+			}
+			s.Location, s.Master, s.Pool = inner, q.master, q.pool
+			if s.Owner, s.Group, err = q.pool.User(); err != nil {
+				h.Problems = append(h.Problems, fmt.Sprintf("pool %s of %s: %v", q.pool.Name, q.master.Config, err))
+				continue
+			}
+		}
+		s.Version = h.version(s)
+		sites = append(sites, s)
+	}
+	return sites
+}
+
+func (h *Host) version(s Site) string {
+	t, err := wp.OpenTree(s.Root, s.Owner)
+	if err != nil {
+		h.Problems = append(h.Problems, fmt.Sprintf("open %s: %v", s.Root, err))
+		return ""
+	}
+	defer t.Close()
+	v, err := wp.Version(t)
+	if err != nil {
+		h.Problems = append(h.Problems, fmt.Sprintf("version of %s: %v", s.Root, err))
+	}
+	return v
+}
+
+func poolOf(l gateway.PHPLocation, pools map[fpm.Address]pooled) (pooled, bool) {
+	for _, peer := range l.Peers {
+		if p, ok := pools[peer]; ok {
+			return p, true
+		}
+	}
+	return pooled{}, false
+}
+
+// domain is the vhost's first plain name; a vhost without one is named after its file.
+func domain(v gateway.Vhost) string {
+	for _, n := range v.Names {
+		if n != "" && n != "_" && !strings.ContainsAny(n, "*~") && !strings.HasPrefix(n, ".") {
+			return n
+		}
+	}
+	for _, n := range v.Names {
+		if strings.HasPrefix(n, ".") {
+			return n[1:]
+		}
+		if strings.HasPrefix(n, "*.") {
+			return n[2:]
+		}
+	}
+	return filepath.Base(v.Root)
+}
+
+// ID is the stable name of the site whose root folder is root.
+func ID(root string) string {
+	sum := sha256.Sum256([]byte(filepath.Clean(root)))
+	return hex.EncodeToString(sum[:6])
+}

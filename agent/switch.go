@@ -1,0 +1,101 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"wpmend/agent/journal"
+	"wpmend/agent/remedy"
+	"wpmend/agent/site"
+)
+
+// SwitchReport is what disable, enable and undo did.
+type SwitchReport struct {
+	Site    SiteRef     `json:"site"`
+	Changes []ChangeRef `json:"changes"`
+	Notes   []string    `json:"notes"`
+}
+
+// Disable switches one component off because a person said so; whether the site
+// is healthy is not asked.
+func (a *Agent) Disable(ctx context.Context, s site.Site, component string) (SwitchReport, error) {
+	r := SwitchReport{Site: ref(s), Changes: []ChangeRef{}, Notes: []string{}}
+	w, release, err := a.readHeld(ctx, s, "disable")
+	if err != nil {
+		return r, err
+	}
+	defer release()
+	change, err := remedy.Disable(s, w, []string{component}, "", "wpmend disable")
+	if err != nil {
+		return r, err
+	}
+	change.Actor = "wpmend disable"
+	if w.Database != nil {
+		r.Notes = append(r.Notes, fmt.Sprintf("active_plugins could not be read (%v), so it is not guarded: do not open wp-admin → Plugins before the plugin is enabled again", w.Database))
+	}
+	if change, err = a.journal.Plan(change); err != nil {
+		return r, err
+	}
+	if err := a.journal.Apply(ctx, change.ID); err != nil {
+		return r, errors.Join(err, a.undo(change.ID, "it could not be made whole"))
+	}
+	ref := changeRef(change)
+	ref.Undo = fmt.Sprintf("wpmend enable %s %s", s.Domain, component)
+	r.Changes = append(r.Changes, ref)
+	return r, a.journal.Verified(change.ID)
+}
+
+// Enable switches a component on again that wpmend switched off.
+func (a *Agent) Enable(ctx context.Context, s site.Site, component string) (SwitchReport, error) {
+	r := SwitchReport{Site: ref(s), Changes: []ChangeRef{}, Notes: []string{}}
+	w, release, err := a.readHeld(ctx, s, "enable")
+	if err != nil {
+		return r, err
+	}
+	defer release()
+	switch _, off, ok := w.Component(component); {
+	case !ok:
+		return r, &Error{Kind: "not-found", Err: fmt.Errorf("%s has no component %q", s.Domain, component), Remedy: "wpmend incidents"}
+	case !off:
+		return r, &Error{Kind: "not-off", Err: fmt.Errorf("%s is not switched off", component)}
+	}
+	change, err := a.switchedOffBy(s, w, component)
+	if err != nil {
+		return r, err
+	}
+	if err := a.journal.Undo(ctx, change.ID, "wpmend enable"); err != nil {
+		return r, err
+	}
+	undone := changeRef(change)
+	undone.What = "undone: " + change.What
+	undone.From, undone.To, undone.Undo = undone.To, undone.From, fmt.Sprintf("wpmend disable %s %s", s.Domain, component)
+	r.Changes = append(r.Changes, undone)
+	return r, nil
+}
+
+// switchedOffBy finds the newest change in force that renamed the component away.
+func (a *Agent) switchedOffBy(s site.Site, w site.WordPress, component string) (journal.Change, error) {
+	c, _, _ := w.Component(component)
+	changes, _ := a.journal.List()
+	for _, change := range slices.Backward(changes) {
+		if change.SiteRoot != s.Root || (change.State != journal.Applied && change.State != journal.Verified) {
+			continue
+		}
+		if slices.ContainsFunc(change.Steps, func(step journal.Step) bool { return step.Kind == journal.Rename && step.From == c.Path }) {
+			return change, nil
+		}
+	}
+	return journal.Change{}, &Error{Kind: "no-record", Err: fmt.Errorf("the journal has no record of switching %s off", component),
+		Remedy: fmt.Sprintf("rename it back by hand below %s", s.Root)}
+}
+
+func (a *Agent) readHeld(ctx context.Context, s site.Site, doing string) (site.WordPress, func(), error) {
+	w, err := s.Read(ctx)
+	if err != nil {
+		return w, nil, err
+	}
+	release, err := a.hold(s, w.Identity, doing)
+	return w, release, err
+}

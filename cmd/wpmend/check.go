@@ -1,0 +1,92 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"wpmend/agent"
+)
+
+func newCheck(in *invocation) *cobra.Command {
+	var url string
+	c := &cobra.Command{
+		Use:   "check [SITE]",
+		Short: "probes and names the cause; changes nothing",
+		Long: `Asks the site as a visitor would, past page caches, and when it fails names the
+cause with its evidence and the remedy that wpmend would take. Without SITE every
+site of the host is checked, and the worst decides the exit status.`,
+		Example: "  wpmend check example.com\n  wpmend check example.com --url /shop/",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return in.checkAll(c)
+			}
+			a, s, err := in.site(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			r, err := a.Check(c.Context(), s, url)
+			if err != nil {
+				return err
+			}
+			in.code = checkCode(r)
+			return in.show(r, func(p *page) { p.check(r) })
+		},
+	}
+	c.Flags().StringVar(&url, "url", "", "`URL` or path of the site to ask (default: its front page)")
+	return c
+}
+
+func (in *invocation) checkAll(c *cobra.Command) error {
+	a, err := in.open()
+	if err != nil {
+		return err
+	}
+	host, err := a.Discover(c.Context())
+	if err != nil {
+		return err
+	}
+	all := struct {
+		Sites []agent.CheckReport `json:"sites"`
+		Notes []string            `json:"notes"`
+	}{Sites: []agent.CheckReport{}, Notes: append([]string{}, host.Problems...)}
+	for _, s := range host.Sites {
+		r, err := a.Check(c.Context(), s, "")
+		if err != nil {
+			return err
+		}
+		all.Sites = append(all.Sites, r)
+		in.code = max(in.code, checkCode(r))
+	}
+	return in.show(all, func(p *page) {
+		for _, r := range all.Sites {
+			p.check(r)
+		}
+		if len(all.Sites) == 0 {
+			p.line("No WordPress site was found behind a running nginx and PHP-FPM.")
+		}
+		p.notes(all.Notes)
+	})
+}
+
+func (p *page) check(r agent.CheckReport) {
+	if !r.Outcome.Failing() {
+		p.line("%s is %s (%d after %.2f s)", r.Site.Domain, string(r.Outcome), r.Status, r.Seconds)
+		if r.Detail != "" {
+			p.line("  %s", r.Detail)
+		}
+		p.notes(r.Notes)
+		return
+	}
+	p.line("%s is failing: %s (%s)", r.Site.Domain, string(r.Outcome), r.URL)
+	if r.Detail != "" {
+		p.line("  %s", r.Detail)
+	}
+	if len(r.Causes) == 0 {
+		p.line("No known cause fits what could be seen. `wpmend bisect %s` asks whether a plugin is at fault.", r.Site.Domain)
+	}
+	p.causes(r.Causes)
+	if len(r.Causes) > 0 && r.Causes[0].Remedy != nil {
+		p.line("Mend it with: wpmend heal %s", r.Site.Domain)
+	}
+	p.notes(r.Notes)
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"wpmend/agent"
+	"wpmend/agent/config"
+	"wpmend/agent/lock"
+	"wpmend/agent/probe"
+	"wpmend/agent/site"
+)
+
+// The exit codes, for every command alike.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitUnhealthy   = 3
+	exitUnfixed     = 4
+	exitInterrupted = 130
+)
+
+const exitStatus = `Exit status:
+  0  healthy, or done and verified
+  1  wpmend itself failed
+  2  wrong usage or configuration
+  3  unhealthy, the cause is named, nothing was changed
+  4  unhealthy and not fixed: left as found, a person must act`
+
+// usageError is a wrong word on the command line.
+type usageError struct {
+	command *cobra.Command
+	err     error
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+
+type needsRoot struct{}
+
+func (*needsRoot) Error() string { return "wpmend must run as root" }
+
+// failure is an error as users and panels see it.
+type failure struct {
+	Kind    string `json:"kind"`
+	Message string `json:"message"`
+	Remedy  string `json:"remedy"`
+
+	code int
+}
+
+// describe maps an error to its kind, its remedy and the exit code.
+func describe(err error) failure {
+	f := failure{Kind: "failed", Message: err.Error(), code: exitFailed}
+	var (
+		usage    *usageError
+		conf     *config.Error
+		notFound *site.NotFoundError
+		held     *lock.Held
+		root     *needsRoot
+		advised  *agent.Error
+	)
+	switch {
+	case errors.As(err, &usage):
+		f.Kind, f.code = "usage", exitUsage
+		f.Remedy = usage.command.CommandPath() + " --help"
+	case errors.As(err, &conf):
+		f.Kind, f.Remedy, f.code = "config", "correct the file, then try `wpmend config check`", exitUsage
+	case errors.As(err, &notFound):
+		f.Kind, f.Remedy, f.code = "not-found", "wpmend sites", exitUsage
+	case errors.As(err, &held):
+		f.Kind, f.Remedy = "busy", "wait until it has ended, then try again"
+	case errors.As(err, &root):
+		f.Kind, f.Remedy = "not-permitted", "sudo wpmend …"
+	case errors.As(err, &advised):
+		f.Kind, f.Remedy = advised.Kind, advised.Remedy
+		if advised.Kind == "usage" {
+			f.code = exitUsage
+		}
+	case errors.Is(err, context.Canceled):
+		f.Kind, f.Message, f.Remedy, f.code = "interrupted", "interrupted", "wpmend recover puts back what may be left", exitInterrupted
+	case strings.HasPrefix(f.Message, "unknown command"), strings.HasPrefix(f.Message, "accepts "), strings.HasPrefix(f.Message, "requires "):
+		// cobra has no type for these two.
+		f.Kind, f.Remedy, f.code = "usage", "wpmend --help", exitUsage
+	}
+	return f
+}
+
+// fail writes an error and returns the exit code.
+func (in *invocation) fail(err error) int {
+	f := describe(err)
+	if in.json {
+		in.writeJSON(struct {
+			Error failure `json:"error"`
+		}{f})
+		return f.code
+	}
+	fmt.Fprintln(in.err, "wpmend: error:", printable(f.Message))
+	if f.Remedy != "" {
+		fmt.Fprintln(in.err, "wpmend: hint: ", f.Remedy)
+	}
+	return f.code
+}
+
+func checkCode(r agent.CheckReport) int {
+	if r.Outcome.Failing() {
+		return exitUnhealthy
+	}
+	return exitDone
+}
+
+func bisectCode(r agent.BisectReport, fix bool) int {
+	switch {
+	case !r.Outcome.Failing() || r.Outcome == probe.Healthy || r.Fixed:
+		return exitDone
+	case len(r.Culprits) > 0 && !fix:
+		return exitUnhealthy
+	}
+	return exitUnfixed
+}
+
+func healCode(r agent.HealReport) int {
+	switch r.State {
+	case agent.StateEscalated:
+		return exitUnfixed
+	case agent.StatePlanned:
+		return exitUnhealthy
+	}
+	return exitDone
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"wpmend/agent"
+)
+
+func newHeal(in *invocation) *cobra.Command {
+	var dry bool
+	c := &cobra.Command{
+		Use:   "heal SITE",
+		Short: "checks, searches, mends and verifies one site",
+		Long: `Handles one incident from its symptom to its end: confirms that the site fails,
+gathers evidence, searches for the component at fault if one is suspected, takes
+the remedy, and proves by several answers that the site is well. What did not help
+is undone; what could not be fixed is left exactly as found.`,
+		Example: "  wpmend heal example.com\n  wpmend heal example.com --dry-run",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			a, s, err := in.site(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			r, err := a.Heal(c.Context(), s, agent.HealOptions{DryRun: dry})
+			if err != nil {
+				return err
+			}
+			in.code = healCode(r)
+			return in.show(r, func(p *page) { p.heal(r) })
+		},
+	}
+	c.Flags().BoolVar(&dry, "dry-run", false, "say what would be done, and do nothing")
+	return c
+}
+
+func (p *page) heal(r agent.HealReport) {
+	switch r.State {
+	case agent.StateHealthy:
+		p.line("%s is healthy: there is nothing to mend.", r.Site.Domain)
+	case agent.StateTransient:
+		p.line("%s failed for a moment and answers well again: nothing was changed.", r.Site.Domain)
+	case agent.StateResolved:
+		p.line("%s answers well again, after %.1f s.", r.Site.Domain, r.Seconds)
+	case agent.StatePlanned:
+		p.line("%s is failing: %s. Nothing was changed (dry run).", r.Site.Domain, string(r.Outcome))
+	case agent.StateEscalated:
+		p.line("%s is failing: %s. wpmend cannot mend it and left it as found; a person must act.", r.Site.Domain, string(r.Outcome))
+	}
+	p.causes(r.Causes)
+	p.culprits(r.Culprits)
+	for _, c := range r.Changes {
+		if r.State == agent.StatePlanned {
+			p.line("Would do: %s", c.What)
+		}
+	}
+	if r.State != agent.StatePlanned {
+		p.changes(r.Changes)
+	}
+	for _, a := range r.Advice {
+		p.line("To do: %s", a)
+	}
+	if r.Incident != "" {
+		p.line("Incident %s: wpmend incidents show %s", r.Incident, r.Incident)
+	}
+	p.notes(r.Notes)
+}

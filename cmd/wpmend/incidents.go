@@ -1,0 +1,139 @@
+package main
+
+import (
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"wpmend/agent/history"
+)
+
+func newIncidents(in *invocation) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "incidents",
+		Short: "shows what happened, and takes it back",
+		Long:  "Shows what happened, why, what was done, and takes it back.",
+		Example: `  wpmend incidents
+  wpmend incidents show 01KB
+  wpmend incidents undo 01KB`,
+		Args: cobra.NoArgs,
+	}
+	list := newIncidentsList(in)
+	c.RunE = list.RunE
+	c.Flags().AddFlagSet(list.Flags())
+	c.AddCommand(list, newIncidentsShow(in), newIncidentsUndo(in))
+	return c
+}
+
+func newIncidentsList(in *invocation) *cobra.Command {
+	var limit int
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "lists the incidents, the newest first",
+		Long:  "Lists the incidents, the newest first.",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			a, err := in.open()
+			if err != nil {
+				return err
+			}
+			incidents, notes, err := a.Incidents(limit)
+			if err != nil {
+				return err
+			}
+			report := struct {
+				Incidents []history.Incident `json:"incidents"`
+				Notes     []string           `json:"notes"`
+			}{append([]history.Incident{}, incidents...), append([]string{}, notes...)}
+			return in.show(report, func(p *page) {
+				if len(incidents) == 0 {
+					p.line("No incident has happened yet.")
+				} else {
+					rows := [][]string{{"INCIDENT", "OPENED", "SITE", "SYMPTOM", "STATE", "CULPRITS", "SECONDS"}}
+					for _, i := range incidents {
+						rows = append(rows, []string{i.ID, i.Opened.Local().Format("2006-01-02 15:04:05"), i.Site.Domain,
+							i.Symptom.Outcome, i.State, culpritNames(i), strconv.FormatFloat(i.Seconds, 'f', 1, 64)})
+					}
+					p.table(rows)
+				}
+				p.notes(notes)
+			})
+		},
+	}
+	c.Flags().IntVar(&limit, "limit", 20, "show at most `N` incidents, 0 for all")
+	return c
+}
+
+func culpritNames(i history.Incident) string {
+	names := ""
+	for _, c := range i.Culprits {
+		if names != "" {
+			names += " "
+		}
+		names += c.Component
+	}
+	return names
+}
+
+func newIncidentsShow(in *invocation) *cobra.Command {
+	return &cobra.Command{
+		Use:   "show ID",
+		Short: "shows one incident, whole",
+		Long:  "Shows one incident: what was seen, how the cause is known, what was done. ID may be cut short while it is unique.",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			a, err := in.open()
+			if err != nil {
+				return err
+			}
+			i, err := a.Incident(args[0])
+			if err != nil {
+				return err
+			}
+			return in.show(i, func(p *page) {
+				p.line("Incident %s on %s: %s", i.ID, i.Site.Domain, i.State)
+				p.line("Symptom: %s (%s) at %s", i.Symptom.Outcome, i.Symptom.Signature, i.Symptom.URL)
+				for _, e := range i.Timeline {
+					p.line("  %s  %s", e.Time.Local().Format("15:04:05"), e.What)
+				}
+				p.causes(i.Causes)
+				for _, c := range i.Changes {
+					p.line("Change %s: %s", c.ID, c.What)
+					if c.From != "" {
+						p.line("  %s → %s", c.From, c.To)
+					}
+				}
+				for _, text := range i.Advice {
+					p.line("To do: %s", text)
+				}
+				if len(i.Changes) > 0 && i.State == history.Resolved {
+					p.line("Undo with: wpmend incidents undo %s", i.ID)
+				}
+			})
+		},
+	}
+}
+
+func newIncidentsUndo(in *invocation) *cobra.Command {
+	return &cobra.Command{
+		Use:   "undo ID",
+		Short: "takes back what was changed in one incident",
+		Long: `Takes back every change of one incident that is still in force. What was broken
+before may break again: the site is not probed.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			a, err := in.open()
+			if err != nil {
+				return err
+			}
+			r, err := a.UndoIncident(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return in.show(r, func(p *page) {
+				p.changes(r.Changes)
+				p.notes(r.Notes)
+			})
+		},
+	}
+}
