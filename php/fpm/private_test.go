@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -293,7 +294,13 @@ func TestCleanPrivatesEndsAnOrphan(t *testing.T) {
 			t.Fatal(err)
 		}
 		// An orphan: started without what binds it to its owner.
-		if err := launch(context.Background(), []string{phpFPM, "--daemonize", "-y", c.dir + "/fpm.conf"}, nil); err != nil {
+		cmd := exec.Command(phpFPM, "--nodaemonize", "-y", c.dir+"/fpm.conf")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Cloneflags: syscall.CLONE_NEWPID}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		go func() { _ = cmd.Wait() }()
+		if err := awaitSocket(context.Background(), Address{"unix", v.Socket()}, nil); err != nil {
 			t.Fatal(err)
 		}
 		orphan, err := Master{Config: c.dir + "/fpm.conf"}.find()

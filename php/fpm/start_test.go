@@ -58,13 +58,13 @@ func TestStartDiscoverAndStartAgain(t *testing.T) {
 		t.Fatal("the second start has ended the first")
 	}
 	// As after a crash: the pools' sockets stay, nobody listens.
+	workers := workersOf(t, up.Process)
 	if err := syscall.Kill(up.Process.PID, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	workers := workersOf(t, up.Process)
 	waitGone(t, up.Process)
 	for _, w := range workers {
-		// Orphaned workers would go on serving the socket.
+		// Orphaned workers go on serving the socket, and no other FPM starts beside them.
 		_ = syscall.Kill(w.PID, syscall.SIGKILL)
 		waitGone(t, w)
 	}
@@ -138,9 +138,12 @@ func TestStartPlan(t *testing.T) {
 		err     string
 	}{
 		{m: m, systemd: true, argv: "systemctl start -- php8.2-fpm.service", how: "the unit php8.2-fpm.service"},
-		{m: scope, systemd: true, argv: "systemd-run --quiet --collect --unit=wpmend-php-fpm-4f5efb3a --service-type=exec --property=OOMPolicy=continue " +
+		{m: scope, systemd: true, argv: "systemd-run --quiet --collect --unit=wpmend-php-fpm-1d174b20 --service-type=exec --property=OOMPolicy=continue " +
 			"--setenv=A=b c -- /usr/sbin/php-fpm8.2 --nodaemonize --fpm-config /etc/php/8.2/fpm/php-fpm.conf -c /etc/php.ini",
-			how: "the transient unit wpmend-php-fpm-4f5efb3a.service"},
+			how: "the transient unit wpmend-php-fpm-1d174b20.service"},
+		{m: Master{Binary: phpFPM, Config: "/x", Unit: "wpmend-php-fpm-0f.service"}, systemd: true, argv: "systemd-run --quiet --collect " +
+			"--unit=wpmend-php-fpm-b3d1db31 --service-type=exec --property=OOMPolicy=continue -- /usr/sbin/php-fpm8.2 --nodaemonize --fpm-config /x",
+			how: "the transient unit wpmend-php-fpm-b3d1db31.service"},
 		{m: m, argv: "/usr/sbin/php-fpm8.2 --daemonize --fpm-config /etc/php/8.2/fpm/php-fpm.conf -c /etc/php.ini", how: "a daemon in a session of its own"},
 		{m: Master{Binary: phpFPM}, err: "how to start php-fpm is unknown: its binary and its configuration were never seen"},
 		{m: Master{Config: "/x"}, systemd: true, err: "how to start php-fpm is unknown: its binary and its configuration were never seen"},

@@ -201,12 +201,29 @@ func TestWhoDoesNotSpeakForHost(t *testing.T) {
 	})
 	t.Run("another root folder", func(t *testing.T) {
 		t.Parallel()
-		cmd := exec.Command("/bin/cat")
-		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
-		if err := (child(t, cmd)).SpeaksForHost(); err != nil {
-			t.Errorf("a mount namespace of its own is no other root folder: %v", err)
+		dir := t.TempDir()
+		// What /bin/cat needs, as ldd(1) says: a chroot in which the same paths are other files.
+		for _, path := range []string{"/usr/bin/cat", "/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/libc.so.6"} {
+			to := filepath.Join(dir, path)
+			if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			copyFile(t, path, to)
 		}
+		cmd := exec.Command("/usr/bin/cat")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: dir}
+		cmd.Dir = "/"
+		fails(t, child(t, cmd), "it has another root folder (container or chroot)")
 	})
+}
+
+func TestMountNamespaceIsNoOtherRoot(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command("/bin/cat")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
+	if err := child(t, cmd).SpeaksForHost(); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestReplacedBinaryIsJudgedByItsPath(t *testing.T) {
