@@ -76,10 +76,16 @@ func (v Vhost) Script(uri string) (script string, ok bool) {
 		return "", false
 	}
 	for range maxHops {
-		l, _ := search(v.Locations, uri)
+		l, final := search(v.Locations, uri)
 		tries, index := v.TryFiles, v.Index
-		if l != nil {
-			if l.PHP >= 0 {
+		switch {
+		case l == nil && final: // not known which location it is
+			return "", false
+		case l != nil:
+			if l.PHP >= 0 && l.PHP < len(v.PHP) {
+				if strings.HasSuffix(uri, "/") {
+					uri += v.PHP[l.PHP].Index
+				}
 				return uri, true
 			}
 			tries, index = l.TryFiles, l.Index

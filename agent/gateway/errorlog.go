@@ -9,8 +9,9 @@ import (
 	"wpmend/php/fpm"
 )
 
-// maxRecord is how many bytes of one record are kept, joined lines included. nginx cuts at 2048 (NGX_MAX_ERROR_STR).
-const maxRecord = 64 << 10
+// maxRecord is how many bytes of one record are kept, joined lines included. nginx cuts at 2048 (NGX_MAX_ERROR_STR),
+// some builds at twice that.
+const maxRecord = 8 << 10
 
 // LogRecord is one record of nginx' error log. All of it can be forged: a visitor chooses Request and Host, PHP code
 // chooses Stderr with its newlines, and so can begin what looks like another record. Server is nginx' own word where

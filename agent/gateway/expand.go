@@ -34,6 +34,9 @@ const remotePort = "49152"
 // Expand gives the FastCGI parameters that the location sends for t: its own, with nginx' variables replaced, then
 // the request's headers. A variable whose value is not certain is an error that names it and the parameter.
 func (l PHPLocation) Expand(t Target) (map[string]string, error) {
+	if l.Conditional != "" {
+		return nil, fmt.Errorf("the parameters of location %s depend on the if at %s", l.Match, l.Conditional)
+	}
 	r := &request{l: l, t: t}
 	if err := r.split(); err != nil {
 		return nil, err
@@ -131,12 +134,12 @@ func (r *request) filename() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !r.l.Alias {
+	if r.l.Alias == "" {
 		return root + r.uri(), nil
 	}
-	rest, ok := strings.CutPrefix(r.uri(), r.l.Prefix)
+	rest, ok := strings.CutPrefix(r.uri(), r.l.Alias)
 	if !ok {
-		return "", fmt.Errorf("%s does not lie below %s, where the alias applies", r.uri(), r.l.Prefix)
+		return "", fmt.Errorf("%s does not lie below %s, where the alias applies", r.uri(), r.l.Alias)
 	}
 	return root + rest, nil
 }

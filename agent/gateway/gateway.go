@@ -74,11 +74,12 @@ type Location struct {
 type PHPLocation struct {
 	Match       string        // as written: `~ \.php$`
 	Prefix      string        // path that it applies under, "" everywhere: that of the enclosing location, or the literal beginning of its own
-	Root        string        // root, or alias when Alias; "" when it depends on the request
-	Alias       bool          // Root replaces Prefix in the path, rather than going in front of it
+	Root        string        // root, or what alias puts in the place of Alias; "" when it depends on the request
+	Alias       string        // beginning of the path that Root replaces, "" when Root goes in front of the whole path
 	Peers       []fpm.Address // those that take requests; nginx' "down" ones are left out
 	Backups     []fpm.Address // asked only when no peer answers
 	Unknown     string        // why Peers is empty
+	Conditional string        // the `if` at which nginx may go on with other parameters or another root; Expand refuses then
 	Params      []Param       // fastcgi_param in force, in order; a later one of the same name wins in PHP
 	Sets        []Set         // variables that Params or Root need, in the order in which they get their values
 	Maps        []Map         // the same, for `map`
@@ -101,8 +102,9 @@ type Param struct {
 // Set gives a variable a value when a request enters the vhost or the location.
 type Set struct {
 	Name, Value string
-	Literal     bool   // Value holds no variables, whatever it looks like
-	Unknown     string // why the value is not known; then Value is empty
+	Literal     bool     // Value holds no variables, whatever it looks like
+	If          []string // words of the condition that it depends on; nil if none
+	Unknown     string   // why the value is not known, if the condition holds or cannot be judged
 }
 
 // Map is nginx' `map`: a variable that is looked up by the value of others.

@@ -36,8 +36,9 @@ type index struct {
 	sections []*section
 	number   map[string]int
 	byDir    map[string][]int
-	next     int
-	budget   int // comparisons of a path with a pattern
+	next     int            // nginx prints a file when it first opens it: this is the one that it opens next
+	open     [][]*directive // of every open file the includes that it waits for, the one at work first
+	budget   int            // comparisons of a path with a pattern
 }
 
 const maxMatches = 16 << 20
@@ -84,47 +85,73 @@ func readDump(text []byte) (*dump, error) {
 	return d, nil
 }
 
-// resolve gives every include of a file its files. nginx prints files in the order in which it first opens them, so a
-// file is taken only where it was seen already or where it comes next: a comment in a customer's snippet that looks
-// like the beginning of another file does not get far.
+// resolve gives every include of a file its files, in the order in which nginx opens them. A comment in a customer's
+// snippet can look like the beginning of another file; it is seen through where no include of that moment names it.
 func (d *dump) resolve(ix *index, s *section, depth int) error {
 	if depth > maxDepth {
 		return fmt.Errorf("%s: files are included deeper than %d", s.path, maxDepth)
 	}
 	s.visited = true
-	return d.resolveBlock(ix, s.body, depth)
-}
-
-func (d *dump) resolveBlock(ix *index, body []directive, depth int) error {
-	for i := range body {
-		b := &body[i]
-		if b.isBlock {
-			if err := d.resolveBlock(ix, b.block, depth); err != nil {
-				return err
-			}
-			continue
+	ix.open = append(ix.open, includes(nil, s.body))
+	top := len(ix.open) - 1
+	for len(ix.open[top]) > 0 {
+		b := ix.open[top][0]
+		pattern := d.absolute(b.args[0])
+		found := ix.match(pattern)
+		if found == nil && !isPattern(pattern) {
+			d.problems.add(b.where(), "%q is not in the dump", b.args[0])
 		}
-		if b.name != "include" || len(b.args) != 1 {
-			continue
-		}
-		for _, n := range ix.match(d.absolute(b.args[0]), func() { d.problems.add(b.where(), "%q is not in the dump", b.args[0]) }) {
-			s := ix.sections[n]
-			if s.visited {
-				b.include = append(b.include, s)
+		for _, n := range found {
+			next := ix.sections[n]
+			if next.visited {
+				b.include = append(b.include, next)
 				continue
 			}
-			if n < ix.next {
+			if n < ix.next || n > ix.next && d.expected(ix) {
 				continue
 			}
 			ix.next = n + 1
-			b.include = append(b.include, s)
-			if err := d.resolve(ix, s, depth+1); err != nil {
+			b.include = append(b.include, next)
+			if err := d.resolve(ix, next, depth+1); err != nil {
 				return err
 			}
 		}
+		ix.open[top] = ix.open[top][1:]
 	}
+	ix.open = ix.open[:top]
 	return nil
 }
+
+// expected says whether an include that is still to be served stands for the file that comes next in the dump.
+func (d *dump) expected(ix *index) bool {
+	for _, waiting := range ix.open {
+		if ix.budget -= len(waiting); ix.budget < 0 {
+			return true
+		}
+		for _, b := range waiting {
+			pattern := d.absolute(b.args[0])
+			if name := ix.sections[ix.next].path; pattern == name || isPattern(pattern) && globMatch(pattern, name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// includes lists the includes of a block, those in inner blocks too.
+func includes(to []*directive, body []directive) []*directive {
+	for i := range body {
+		switch b := &body[i]; {
+		case b.isBlock:
+			to = includes(to, b.block)
+		case b.name == "include" && len(b.args) == 1:
+			to = append(to, b)
+		}
+	}
+	return to
+}
+
+func isPattern(name string) bool { return strings.ContainsAny(name, "*?[") }
 
 func (d *dump) absolute(name string) string {
 	if strings.HasPrefix(name, "/") {
@@ -133,18 +160,16 @@ func (d *dump) absolute(name string) string {
 	return strings.TrimSuffix(d.confDir, "/") + "/" + name
 }
 
-// match lists the sections that an include stands for, in the order of glob(3): by byte. missing is called when a
-// plain name is not there; a pattern may well match nothing.
-func (ix *index) match(pattern string, missing func()) []int {
-	if !strings.ContainsAny(pattern, "*?[") {
+// match lists the sections that an include stands for, in the order of glob(3): by byte.
+func (ix *index) match(pattern string) []int {
+	if !isPattern(pattern) {
 		if n, ok := ix.number[pattern]; ok {
 			return []int{n}
 		}
-		missing()
 		return nil
 	}
 	var candidates []int
-	if dir := path.Dir(pattern); !strings.ContainsAny(dir, "*?[") {
+	if dir := path.Dir(pattern); !isPattern(dir) {
 		candidates = ix.byDir[dir]
 	} else {
 		for _, n := range ix.number {

@@ -17,7 +17,9 @@ const (
 // level is what a block of http, server or location hands down to the blocks in it.
 type level struct {
 	root        string // as written; absolute, but perhaps with variables
-	alias       bool
+	alias       string // path that root stands for, "" for a plain root
+	ownAlias    bool   // this block itself has an alias
+	aliasRegex  bool   // the alias belongs to an expression: then it is the whole file name
 	errorLogs   []string
 	accessLogs  []string
 	params      []Param
@@ -33,6 +35,7 @@ type level struct {
 // outer list as a whole.
 func (c *reader) enter(outer level, block []*directive) level {
 	l := outer
+	l.ownAlias = false
 	var params []Param
 	var errorLogs, accessLogs, index []string
 	var hasError, hasAccess bool
@@ -43,8 +46,9 @@ func (c *reader) enter(outer level, block []*directive) level {
 		switch d.name {
 		case "root", "alias":
 			if len(d.args) == 1 {
-				l.root, l.alias = c.absolute(d.arg(0)), d.name == "alias"
-				if !l.alias && len(l.root) > 1 {
+				l.root, l.ownAlias = c.absolute(d.arg(0)), d.name == "alias"
+				l.alias, l.aliasRegex = "", false
+				if !l.ownAlias && len(l.root) > 1 {
 					l.root = strings.TrimSuffix(l.root, "/")
 				}
 			}

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"fmt"
-	"path"
 	"strings"
 )
 
@@ -37,6 +36,9 @@ func (s *scope) locations(to *[]Location, outer level, block []*directive, in pl
 		if loc.Kind, loc.Path, err = locationMatch(d); err != nil {
 			s.problems.add(d.where(), "%v", err)
 			continue
+		}
+		if l.ownAlias {
+			l.alias, l.aliasRegex = loc.Path, loc.Kind == "~" || loc.Kind == "~*"
 		}
 		here := place{prefixOf(loc, in.prefix), in.depth + 1}
 		var pass *directive
@@ -123,45 +125,44 @@ func (s *scope) php(loc Location, l level, d *directive, block []*directive, pas
 		texts = append(texts, param.Value)
 	}
 	p.Sets, p.Maps = s.needed(append(s.sets[:len(s.sets):len(s.sets)], s.reader.sets(block)...), texts)
-	if where := s.conditional(block); where != "" {
-		p.Unknown = "what it passes, and where, depends on the if at " + where
+	var elsewhere string
+	if p.Conditional, elsewhere = s.conditional(block); elsewhere != "" {
+		p.Unknown = "where it passes requests depends on the if at " + elsewhere
 	} else {
 		s.pass(&p, pass)
 	}
 	if p.Unknown != "" {
 		s.problems.add(d.where(), "location %s: %s", p.Match, p.Unknown)
 	}
-	if !l.alias {
-		p.Root = cleanRoot(s.resolveWith(l.root, p.Sets, p.Maps))
-	} else if loc.Kind != "~" && loc.Kind != "~*" {
-		if known := s.resolveWith(l.root, p.Sets, p.Maps); strings.HasPrefix(known, "/") {
-			p.Root = path.Clean(known)
-			if strings.HasSuffix(known, "/") && p.Root != "/" {
-				p.Root += "/"
-			}
+	if known := s.resolveWith(l.root, p.Sets, p.Maps); !l.aliasRegex {
+		p.Root = cleanRoot(known)
+		if l.alias != "" && strings.HasSuffix(known, "/") && p.Root != "" && p.Root != "/" {
+			p.Root += "/" // an alias is put in as it is written
 		}
 	}
 	return p
 }
 
-// conditional finds an `if` that changes what PHP gets: nginx makes a location of its own out of it.
-func (s *scope) conditional(block []*directive) string {
+// conditional finds the `if`s that change what PHP gets, and which PHP: nginx makes locations of their own out of them.
+func (s *scope) conditional(block []*directive) (params, pass string) {
 	for _, d := range block {
 		if d.name != "if" || !d.isBlock {
 			continue
 		}
 		inner, err := s.flat(d.block)
 		if err != nil {
-			return d.where()
+			return d.where(), d.where()
 		}
 		for _, b := range inner {
 			switch b.name {
-			case "fastcgi_pass", "fastcgi_param", "root", "alias":
-				return d.where()
+			case "fastcgi_pass":
+				pass = d.where()
+			case "fastcgi_param", "fastcgi_split_path_info", "fastcgi_index", "root", "alias":
+				params = d.where()
 			}
 		}
 	}
-	return ""
+	return params, pass
 }
 
 // resolve expands a root of the server with what is certain for every request, "" if that is not enough.
@@ -190,7 +191,7 @@ func (s *scope) resolveWith(text string, sets []Set, maps []Map) string {
 func (s *scope) static(text string, sets []Set, maps []Map) (string, error) {
 	v := evaluate(sets, maps, func(name string) (string, error) {
 		switch {
-		case name == "host" && len(s.vhost.Names) == 1 && s.vhost.Serves(s.vhost.Names[0]):
+		case name == "host" && len(s.vhost.Names) == 1 && isPlainName(s.vhost.Names[0]):
 			return s.vhost.Names[0], nil
 		case plainlyEmpty(name):
 			return "", nil

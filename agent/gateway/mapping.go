@@ -69,18 +69,12 @@ func (m Map) lookUp(value lookup) (string, error) {
 		if found == nil {
 			continue
 		}
-		return expand(e.Value, func(name string) (string, error) {
-			if len(name) == 1 && name[0] >= '1' && name[0] <= '9' {
-				if n := int(name[0] - '0'); n < len(found) {
-					return found[n], nil
-				}
-				return "", nil
-			}
+		return expand(e.Value, captured(found, func(name string) (string, error) {
 			if n := re.SubexpIndex(name); n >= 0 {
 				return found[n], nil
 			}
 			return value(name)
-		})
+		}))
 	}
 	return expand(m.Default, value)
 }

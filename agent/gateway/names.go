@@ -66,6 +66,11 @@ func nameMatches(name, host string) bool {
 	return host == name
 }
 
+// isPlainName tells a name that stands for one host from wildcards, expressions and placeholders.
+func isPlainName(name string) bool {
+	return name != "" && name != "_" && !strings.ContainsAny(name, "*~$") && name[0] != '.'
+}
+
 func properSuffix(host, suffix string) bool {
 	return len(host) > len(suffix) && strings.HasSuffix(host, suffix)
 }

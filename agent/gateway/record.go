@@ -47,7 +47,13 @@ func parseRecord(text string, loc *time.Location) (LogRecord, bool) {
 			rec.Conn, rest = n, message
 		}
 	}
-	rec.message(rec.context(rest))
+	message, found := rec.context(rest)
+	if !found && !strings.Contains(rest, stderrHead) {
+		// Only PHP's words have lines; what follows here was written by somebody else.
+		rest, _, _ = strings.Cut(rest, "\n")
+		message, _ = rec.context(rest)
+	}
+	rec.message(message)
 	return rec, true
 }
 
@@ -62,24 +68,25 @@ func isLevel(s string) bool {
 // context takes the fields after the message off and returns the message. The message may hold text that looks like
 // fields (a path, PHP's words), so they count only if they run to the end of the record; what a visitor sends comes
 // after the first such place.
-func (rec *LogRecord) context(s string) string {
+func (rec *LogRecord) context(s string) (message string, found bool) {
 	const first = ", client: "
 	for from := 0; ; {
 		i := strings.Index(s[from:], first)
 		if i < 0 {
-			return s
+			return s, false
 		}
 		at := from + i
 		if rec.fields(s[at+len(first):]) {
-			return s[:at]
+			return s[:at], true
 		}
 		from = at + len(first)
 	}
 }
 
 func (rec *LogRecord) fields(s string) bool {
-	client, s, ok := strings.Cut(s, ", server: ")
-	if !ok || client == "" || strings.Contains(client, ",") {
+	client, s, ok := strings.Cut(s, ",")
+	s, named := strings.CutPrefix(s, " server: ")
+	if !ok || client == "" || !named {
 		return false
 	}
 	var server string
@@ -133,11 +140,12 @@ func requestEnd(s string) int {
 
 // message reads what stands before the fields.
 func (rec *LogRecord) message(s string) {
-	if i := strings.LastIndex(s, " while "); i >= 0 && isAction(s[i+len(" while "):]) {
+	begin := strings.Index(s, stderrHead)
+	if i := strings.LastIndex(s, " while "); i >= 0 && isAction(s[i+len(" while "):]) && (begin < 0 || s[i-1] == '"') {
 		s, rec.Action = s[:i], s[i+len(" while "):]
 	}
 	rec.Message = s
-	if i := strings.Index(s, stderrHead); i >= 0 {
+	if i := begin; i >= 0 {
 		rec.Stderr = strings.TrimSuffix(s[i+len(stderrHead):], `"`)
 		return
 	}

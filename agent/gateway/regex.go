@@ -24,22 +24,41 @@ const (
 // assertions: they only ever narrow, so what does not match without them does not match at all. (`/\.(?!well-known)`
 // stands in most hand-made configurations, and says nothing about scripts.)
 func matches(kind, expr, path string) answer {
+	a, _ := capture(kind, expr, path)
+	return a
+}
+
+// capture is matches, with $0, $1, … of the match.
+func capture(kind, expr, path string) (answer, []string) {
 	if kind == "~*" {
 		expr = "(?i)" + expr
 	}
 	re, err := compile(expr)
 	if err == nil {
-		if re.MatchString(path) {
-			return yes
+		if m := re.FindStringSubmatch(path); m != nil {
+			return yes, m
 		}
-		return no
+		return no, nil
 	}
 	if wider, ok := widen(expr); ok {
 		if re, err = compile(wider); err == nil && !re.MatchString(path) {
-			return no
+			return no, nil
 		}
 	}
-	return unknown
+	return unknown, nil
+}
+
+// captured looks $1 to $9 up in a match and everything else in value.
+func captured(m []string, value lookup) lookup {
+	return func(name string) (string, error) {
+		if len(name) != 1 || name[0] < '1' || name[0] > '9' {
+			return value(name)
+		}
+		if n := int(name[0] - '0'); n < len(m) {
+			return m[n], nil
+		}
+		return "", nil
+	}
 }
 
 // widen takes the lookarounds out of an expression and makes atomic groups and possessive quantifiers plain ones. The

@@ -122,13 +122,27 @@ func evaluate(sets []Set, maps []Map, base lookup) *variables {
 	}
 	for _, s := range sets {
 		var r result
+		held, value := yes, lookup(v.get)
+		if s.If != nil {
+			var m []string
+			if held, m = holds(s.If, v.get); m != nil {
+				value = captured(m, v.get)
+			}
+		}
 		switch {
+		case held == no:
+			if _, set := v.values[s.Name]; !set {
+				v.values[s.Name] = r // nginx' variables begin empty
+			}
+			continue
+		case held == unknown:
+			r.err = unknownVariable{s.Name, "it depends on if (" + strings.Join(s.If, " ") + ")"}
 		case s.Unknown != "":
 			r.err = unknownVariable{s.Name, s.Unknown}
 		case s.Literal:
 			r.text = s.Value
 		default:
-			r.text, r.err = expand(s.Value, v.get)
+			r.text, r.err = expand(s.Value, value)
 		}
 		v.values[s.Name] = r
 	}
@@ -150,7 +164,7 @@ func (v *variables) get(name string) (string, error) {
 	return text, err
 }
 
-// sets lists what a block gives to variables in the rewrite phase. What happens under a condition is not certain.
+// sets lists what a block gives to variables in the rewrite phase; nginx has no if within an if.
 func (c *reader) sets(block []*directive) []Set {
 	var all []Set
 	for _, d := range block {
@@ -161,7 +175,10 @@ func (c *reader) sets(block []*directive) []Set {
 				continue
 			}
 			for _, s := range c.sets(inner) {
-				all = append(all, Set{Name: s.Name, Unknown: "it depends on the if at " + d.where()})
+				if s.If = condition(d.args); s.If == nil {
+					s.Unknown = "it depends on the if at " + d.where()
+				}
+				all = append(all, s)
 			}
 			continue
 		}
@@ -205,8 +222,12 @@ func (c *reader) needed(sets []Set, texts []string) ([]Set, []Map) {
 		}
 		want[name] = true
 		for _, s := range sets {
-			if s.Name == name && !s.Literal {
-				queue = append(queue, references(s.Value)...)
+			if s.Name != name || s.Literal {
+				continue
+			}
+			queue = append(queue, references(s.Value)...)
+			for _, w := range s.If {
+				queue = append(queue, references(w)...)
 			}
 		}
 		if m, ok := c.maps[name]; ok {
