@@ -94,46 +94,39 @@ func (j *Journal) Apply(ctx context.Context, id string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	for _, s := range c.Steps {
+	for i, s := range c.Steps {
 		k, err := kindOf(s.Kind)
 		if err == nil {
 			err = k.apply(ctx, j, s)
 		}
 		if err != nil {
-			return errors.Join(err, j.giveUp(c, err))
+			return errors.Join(err, j.giveUp(c, i, err))
 		}
 	}
 	if c.State == Applied {
 		return nil
 	}
 	if applied, err := j.turn(c, Applied, ""); err != nil {
-		return errors.Join(err, j.giveUp(applied, err))
+		return errors.Join(err, j.giveUp(applied, len(c.Steps), err))
 	}
 	return nil
 }
 
-// giveUp leaves the site as found after a failed Apply.
-func (j *Journal) giveUp(c Change, why error) error {
+// giveUp leaves the site as found after Apply failed in one step.
+func (j *Journal) giveUp(c Change, failed int, why error) error {
 	note := "not applied: " + why.Error()
 	if c.UndoNone != "" {
 		_, err := j.turn(c, Undone, note)
 		return err
 	}
-	// The change's own refusal is no failure of taking the other steps back.
 	var refused *RefusedError
 	if !errors.As(why, &refused) {
 		return j.takeBack(c, note)
 	}
-	var err error
-	for _, s := range slices.Backward(c.Steps) {
-		k, kerr := kindOf(s.Kind)
-		if kerr != nil {
-			return kerr
-		}
-		if at, lerr := k.look(context.Background(), j, s); lerr == nil && at == done {
-			err = errors.Join(err, k.undo(context.Background(), j, s, c.Steps))
-		}
-	}
+	// A step that is refused has no effect; to look at it once more would only bring
+	// the same refusal. All others must be seen to have none.
+	others := slices.Delete(slices.Clone(c.Steps), failed, failed+1)
+	err := j.undoSteps(context.Background(), c, others)
 	c.Untouched = err == nil
 	_, werr := j.turn(c, Refused, note)
 	return errors.Join(err, werr)
@@ -193,23 +186,11 @@ func (j *Journal) Undo(ctx context.Context, id, why string) error {
 	return j.takeBack(c, why)
 }
 
-// takeBack undoes the steps backwards, each for itself: one that is refused does not
-// keep the others from being as found. It does not stop for a cancelled caller.
+// takeBack undoes a change and records how that ended. A cancelled caller does not
+// stop it.
 func (j *Journal) takeBack(c Change, why string) error {
-	var problems []error
+	err := j.undoSteps(context.Background(), c, c.Steps)
 	var refused *RefusedError
-	for _, s := range slices.Backward(c.Steps) {
-		k, err := kindOf(s.Kind)
-		if err == nil {
-			ctx, cancel := context.WithTimeout(context.Background(), optionTimeout)
-			err = k.undo(ctx, j, s, c.Steps)
-			cancel()
-		}
-		if err != nil {
-			problems = append(problems, err)
-		}
-	}
-	err := errors.Join(problems...)
 	switch {
 	case err == nil:
 		c.Undoing = false
@@ -219,6 +200,22 @@ func (j *Journal) takeBack(c Change, why string) error {
 		_, werr := j.turn(c, Refused, err.Error())
 		return errors.Join(err, werr)
 	}
-	// It stays as it is written, so that recovery tries again.
+	// The record stays as it is, so that recovery tries again.
 	return err
+}
+
+// undoSteps undoes steps backwards, each for itself: one that is refused does not keep
+// the others from being as found.
+func (j *Journal) undoSteps(ctx context.Context, c Change, steps []Step) error {
+	var problems []error
+	for _, s := range slices.Backward(steps) {
+		k, err := kindOf(s.Kind)
+		if err == nil {
+			limited, cancel := context.WithTimeout(ctx, optionTimeout)
+			err = k.undo(limited, j, s, c.Steps)
+			cancel()
+		}
+		problems = append(problems, err)
+	}
+	return errors.Join(problems...)
 }

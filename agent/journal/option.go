@@ -116,7 +116,8 @@ func (guarding) undo(ctx context.Context, j *Journal, s Step, steps []Step) erro
 		}
 		want, err := s.merged(now, s.back(ctx, j, steps))
 		if err != nil {
-			return fmt.Errorf("put plugins back into %s: %w", s.Name, err)
+			return &RefusedError{What: fmt.Sprintf("the option %s of %s cannot be read (%v), so nothing was put back into it", s.Name, s.SiteRoot, err),
+				Do: "see in wp-admin, Plugins, that these are active: " + join(s.Plugins)}
 		}
 		if bytes.Equal(want, now) {
 			return nil

@@ -278,8 +278,10 @@ func (j *Journal) move(p *pair, in *folder, from string, out *folder, to string)
 		return err
 	}
 	if moved == nil || !p.Object.is(moved.Identity) {
-		back := rename(out, to, in, from)
-		return errors.Join(&RefusedError{What: whole + " was exchanged at the very moment of its renaming", Do: "see who changes the site's files"}, back)
+		if back := rename(out, to, in, from); back != nil {
+			return fmt.Errorf("%s was exchanged at the very moment of its renaming, and what now lies at %s cannot be put back: %w", whole, path.Join(p.SiteRoot, to), back)
+		}
+		return &RefusedError{What: whole + " was exchanged at the very moment of its renaming", Do: "see who changes the site's files"}
 	}
 	return j.syncBoth(p)
 }
