@@ -26,7 +26,6 @@ func (a *Agent) apply(ctx context.Context, l *look, change journal.Change) (appl
 	if err != nil {
 		return change, false, fmt.Errorf("write the journal, so nothing was changed: %w", err)
 	}
-	a.say(l.site, "%s", change.What)
 	if err := a.journal.Apply(ctx, change.ID); err != nil {
 		return change, false, errors.Join(fmt.Errorf("%s: %w", change.What, err), a.undo(change.ID, "it could not be made whole"))
 	}

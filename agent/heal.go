@@ -254,10 +254,8 @@ func (h *healing) try(ctx context.Context, change journal.Change, cause string) 
 		h.report.Advice = append(h.report.Advice, err.Error())
 		return h.escalate(ctx)
 	}
+	h.event("%s", change.What)
 	applied, verified, err := h.agent.apply(ctx, h.look, change)
-	if applied.ID != "" {
-		h.event("%s", applied.What)
-	}
 	if err != nil {
 		return err
 	}

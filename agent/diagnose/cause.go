@@ -29,6 +29,8 @@ type Cause struct {
 	Remedy *string `json:"remedy"`
 	// Component is the id of the component at fault or under suspicion, "" if none is.
 	Component string `json:"component,omitempty"`
+	// Proven: probes convicted Component; otherwise it is a suspicion.
+	Proven bool `json:"proven"`
 	// Advice is what a person can do, in whole sentences.
 	Advice string `json:"advice,omitempty"`
 }

@@ -26,6 +26,7 @@ func Causes(f Facts) []Cause {
 	found := []Cause{}
 	for _, look := range rules {
 		if c, ok := look(f); ok {
+			c.Evidence = few(c.Evidence)
 			found = append(found, c)
 		}
 	}
@@ -184,6 +185,28 @@ func (f Facts) firstBlamed(files []string) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// fewLines of one source show a pattern; more only hide the rest.
+const fewLines = 2
+
+// few keeps the first records of each log and counts the others.
+func few(all []Evidence) []Evidence {
+	kept := []Evidence{}
+	seen := map[string]int{}
+	for _, e := range all {
+		if seen[e.Source]++; seen[e.Source] <= fewLines {
+			kept = append(kept, e)
+		}
+	}
+	for i := len(kept) - 1; i >= 0; i-- {
+		source := kept[i].Source
+		if more := seen[source] - fewLines; more > 0 {
+			kept[i].Text += fmt.Sprintf(" (and %d more)", more)
+			seen[source] = 0
+		}
+	}
+	return kept
 }
 
 func (c *Cause) say(f Facts, source, format string, args ...any) {

@@ -8,7 +8,7 @@ import (
 // Convicted puts the verdict of a search first: a component that probes convicted
 // is no longer a suspicion. odds are the search's own that it is right.
 func Convicted(causes []Cause, component string, odds float64, how string, at time.Time) []Cause {
-	c := Cause{Cause: ComponentFault, Confidence: odds, Remedy: new(RemedyDisable), Component: component,
+	c := Cause{Cause: ComponentFault, Confidence: odds, Remedy: new(RemedyDisable), Component: component, Proven: true,
 		Evidence: []Evidence{evidence("search", at, how)}}
 	rest := slices.Clone(causes)
 	if i := slices.IndexFunc(rest, func(c Cause) bool { return c.Cause == ComponentFault }); i >= 0 {

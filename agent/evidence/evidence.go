@@ -52,7 +52,7 @@ func Mark(s site.Site) (Marks, error) {
 func (m Marks) Gather(ctx context.Context, s site.Site, w site.WordPress, front probe.Result) (diagnose.Facts, error) {
 	f := diagnose.Facts{
 		Front:    front,
-		Location: diagnose.Location{Buffer: s.Location.BufferSize, ReadTimeout: s.Location.ReadTimeout, File: s.Vhosts[0].File},
+		Location: diagnose.Location{Buffer: probe.BufferSize(s.Location), ReadTimeout: s.Location.ReadTimeout, File: s.Vhosts[0].File},
 		Pool: diagnose.Pool{Name: s.Pool.Name, Config: s.Master.Config, Unit: s.Master.Unit, PID: runningPID(s),
 			TerminateTimeout: s.Pool.Duration("request_terminate_timeout")},
 		Socket: socket(s),

@@ -21,6 +21,12 @@ const (
 	titleHead = "nginx: master process "
 )
 
+// bounds are those of one question to a binary.
+type bounds struct {
+	time   time.Duration
+	output int // bytes
+}
+
 // Discover asks every running nginx master for the configuration that its own command line names: `nginx -T` of the
 // same binary with the same -c, -p, -g and -e. The errors say which masters were not believed or could not answer;
 // where the configuration on disk is broken they carry nginx' own words. A master that is being replaced counts once.
@@ -70,13 +76,14 @@ func masterTitle(p process.Process) (string, bool) {
 
 // ask runs the master's binary for its version and its configuration.
 func ask(ctx context.Context, p process.Process, o options) (Gateway, error) {
-	_, version, err := run(ctx, p.Exe, "-V")
+	limits := bounds{maxRun, maxDump}
+	_, version, err := run(ctx, limits, p.Exe, "-V")
 	if err != nil {
 		return Gateway{}, err
 	}
 	b := parseBuild(string(version))
 	args, prefix := o.arguments(b, p.Cwd)
-	text, _, err := run(ctx, p.Exe, append([]string{"-T"}, args...)...)
+	text, _, err := run(ctx, limits, p.Exe, append([]string{"-T"}, args...)...)
 	if err != nil {
 		return Gateway{}, err
 	}
@@ -104,10 +111,10 @@ func defaultLog(name, prefix string) []string {
 
 // run asks the binary one question, with nothing of our environment: NGINX would hand it sockets, others would
 // steer its modules.
-func run(ctx context.Context, binary string, args ...string) (stdout, stderr []byte, err error) {
-	ctx, cancel := context.WithTimeout(ctx, maxRun)
+func run(parent context.Context, b bounds, binary string, args ...string) (stdout, stderr []byte, err error) {
+	ctx, cancel := context.WithTimeout(parent, b.time)
 	defer cancel()
-	out, words := &limited{max: maxDump, full: cancel}, &limited{max: maxStderr}
+	out, words := &limited{max: b.output, full: cancel}, &limited{max: maxStderr}
 	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
 	cmd.Dir = "/"
@@ -119,9 +126,11 @@ func run(ctx context.Context, binary string, args ...string) (stdout, stderr []b
 	what := filepath.Base(binary) + " " + strings.Join(args, " ")
 	switch {
 	case out.over:
-		return nil, nil, fmt.Errorf("%s prints more than %d bytes", what, maxDump)
+		return nil, nil, fmt.Errorf("%s prints more than %d bytes", what, b.output)
+	case parent.Err() != nil:
+		return nil, nil, fmt.Errorf("%s: %w", what, parent.Err())
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return nil, nil, fmt.Errorf("%s does not end within %s: does a host name in it not resolve?", what, maxRun)
+		return nil, nil, fmt.Errorf("%s does not end within %s: does a host name in it not resolve?", what, b.time)
 	case err != nil:
 		return nil, nil, fmt.Errorf("%s: %w: %s", what, err, ownWords(words.Bytes()))
 	}

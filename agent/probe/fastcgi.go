@@ -63,7 +63,7 @@ func byFastCGI(ctx context.Context, route Route, s site.Site, target *url.URL, t
 			r.Outcome, r.Signature, r.Detail = poolFailure(err, r.Errors)
 			return r
 		}
-		if buffer := bufferSize(s.Location); int64(answer.HeaderWire) > buffer {
+		if buffer := BufferSize(s.Location); int64(answer.HeaderWire) > buffer {
 			r.Outcome, r.Signature = BadGateway, "header too big"
 			r.Detail = fmt.Sprintf("the response header has %d bytes, the gateway's buffer takes %d", answer.HeaderWire, buffer)
 			return r
@@ -113,9 +113,9 @@ func scriptOf(s site.Site, path string) (script, pathInfo string) {
 	return s.Script(), ""
 }
 
-// bufferSize is the gateway's fastcgi_buffer_size in bytes; unset it is one page
+// BufferSize is the gateway's fastcgi_buffer_size in bytes; unset it is one page
 // (ngx_http_fastcgi_module.c). All that comes before the header's end must fit.
-func bufferSize(l gateway.PHPLocation) int64 {
+func BufferSize(l gateway.PHPLocation) int64 {
 	if l.BufferSize > 0 {
 		return l.BufferSize
 	}

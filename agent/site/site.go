@@ -74,6 +74,8 @@ type Host struct {
 	Masters  []fpm.Master
 	Sites    []Site   `json:"-"`
 	Problems []string `json:"-"` // what could not be read, in words
+
+	unmatched []string // addresses that a vhost asks and where no known pool listens
 }
 
 // Discover asks the running servers and joins their answers with what was
@@ -92,10 +94,18 @@ func Discover(ctx context.Context, remembered Host, include func(root string) bo
 	h.Gateways = withRemembered(gateways, remembered.Gateways,
 		func(g gateway.Gateway) string { return g.Binary + "\x00" + g.Config + "\x00" + g.Prefix },
 		func(g gateway.Gateway) gateway.Gateway { g.Process = process.Process{}; return g })
-	h.Masters = withRemembered(masters, remembered.Masters,
-		func(m fpm.Master) string { return m.Config },
+	config := func(m fpm.Master) string { return m.Config }
+	h.Masters = withRemembered(masters, remembered.Masters, config,
 		func(m fpm.Master) fpm.Master { m.Process = process.Process{}; return m })
+	asked := len(h.Problems)
 	h.join(include)
+	if len(h.unmatched) > 0 {
+		// Nobody ever saw these pools' master: what packages installed is the next best.
+		h.Masters = withRemembered(h.Masters, fpm.Installed(), config, func(m fpm.Master) fpm.Master { return m })
+		h.Problems = h.Problems[:asked]
+		h.join(include)
+	}
+	h.Problems = append(h.Problems, h.unmatched...)
 	return h, nil
 }
 
@@ -120,6 +130,7 @@ type pooled struct {
 
 // join makes the sites out of the gateways' vhosts and the masters' pools.
 func (h *Host) join(include func(string) bool) {
+	h.Sites, h.unmatched = nil, nil
 	pools := map[fpm.Address]pooled{}
 	for _, m := range h.Masters {
 		bare := m
@@ -168,6 +179,7 @@ func (h *Host) sitesOf(v gateway.Vhost, pools map[fpm.Address]pooled, roots map[
 	}
 	p, ok := poolOf(loc, pools)
 	if !ok {
+		h.unmatched = append(h.unmatched, missing(v, loc))
 		return nil
 	}
 	uid, gid, err := p.pool.User()
@@ -220,6 +232,14 @@ func (h *Host) version(s Site) string {
 		h.Problems = append(h.Problems, fmt.Sprintf("version of %s: %v", s.Root, err))
 	}
 	return v
+}
+
+// missing says in words that no pool answers a vhost's PHP location.
+func missing(v gateway.Vhost, l gateway.PHPLocation) string {
+	if len(l.Peers) == 0 {
+		return fmt.Sprintf("%s:%d: which pool serves %s is not known: %s", l.File, l.Line, domain(v), l.Unknown)
+	}
+	return fmt.Sprintf("%s:%d: %s asks PHP-FPM at %s, where no known pool listens", l.File, l.Line, domain(v), l.Peers[0])
 }
 
 func poolOf(l gateway.PHPLocation, pools map[fpm.Address]pooled) (pooled, bool) {

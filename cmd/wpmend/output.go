@@ -83,8 +83,8 @@ func (p *page) causes(causes []diagnose.Cause) {
 		}
 		p.line("%s: %s (%.0f %% sure)", word, c.Cause, 100*c.Confidence)
 		p.line("  %s", diagnose.Meaning(c.Cause))
-		if c.Component != "" {
-			p.line("  It points at %s; a search would have to prove it.", c.Component)
+		if c.Component != "" && !c.Proven {
+			p.line("  It points at %s, which a search has yet to prove.", c.Component)
 		}
 		if len(c.Evidence) > 0 {
 			p.line("  How it is known:")
