@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"wpmend/agent/journal"
 	"wpmend/agent/probe"
+	"wpmend/agent/remedy"
 	"wpmend/agent/site"
 )
 
@@ -19,15 +21,17 @@ const recovery = 30 * time.Second
 // that had loaded half of a plugin when it was renamed still end in a fatal.
 const settling = 2 * time.Second
 
-// apply makes a change, verifies the site by the front route, and undoes the
-// change when the site is not well. verified says which of the two happened.
-func (a *Agent) apply(ctx context.Context, l *look, change journal.Change) (applied journal.Change, verified bool, err error) {
-	change, err = a.journal.Plan(change)
-	if err != nil {
-		return change, false, fmt.Errorf("write the journal, so nothing was changed: %w", err)
-	}
-	if err := a.journal.Apply(ctx, change.ID); err != nil {
-		return change, false, errors.Join(fmt.Errorf("%s: %w", change.What, err), a.undo(change.ID, "it could not be made whole"))
+// apply makes changes, verifies the site by the front route once, and undoes them
+// all when the site is not well. verified says which of the two happened.
+func (a *Agent) apply(ctx context.Context, l *look, changes []journal.Change) (applied []journal.Change, verified bool, err error) {
+	for _, c := range changes {
+		if c, err = a.journal.Plan(c); err != nil {
+			return applied, false, errors.Join(fmt.Errorf("write the journal: %w", err), a.undoAll(applied, "the next change could not be written down"))
+		}
+		applied = append(applied, c)
+		if err = a.journal.Apply(ctx, c.ID); err != nil {
+			return applied, false, errors.Join(fmt.Errorf("%s: %w", c.What, err), a.undoAll(applied, "it could not be made whole"))
+		}
 	}
 	a.say(l.site, "verifying")
 	if !a.verify(ctx, l) {
@@ -35,26 +39,32 @@ func (a *Agent) apply(ctx context.Context, l *look, change journal.Change) (appl
 		if ctx.Err() != nil {
 			why = "interrupted before the site was proven well"
 		}
-		return change, false, errors.Join(ctx.Err(), a.undo(change.ID, why))
+		return applied, false, errors.Join(ctx.Err(), a.undoAll(applied, why))
 	}
-	if err := a.journal.Verified(change.ID); err != nil {
-		return change, false, errors.Join(err, a.undo(change.ID, "it could not be recorded as verified"))
+	for _, c := range applied {
+		if err = a.journal.Verified(c.ID); err != nil {
+			return applied, false, errors.Join(err, a.undoAll(applied, "it could not be recorded as verified"))
+		}
 	}
-	change, err = a.journal.Get(change.ID)
-	return change, err == nil, err
+	return applied, true, nil
+}
+
+// undoAll takes changes back, the last first; what cannot be undone stays.
+func (a *Agent) undoAll(changes []journal.Change, why string) error {
+	var errs []error
+	for _, c := range slices.Backward(changes) {
+		errs = append(errs, a.undo(c, why))
+	}
+	return errors.Join(errs...)
 }
 
 // undo runs to its end even when the caller was interrupted.
-func (a *Agent) undo(id, why string) error {
-	change, err := a.journal.Get(id)
-	if err != nil {
-		return err
-	}
-	if change.UndoNone != "" {
+func (a *Agent) undo(c journal.Change, why string) error {
+	if c.UndoNone != "" {
 		return nil
 	}
-	if err := a.journal.Undo(context.Background(), id, why); err != nil {
-		return fmt.Errorf("undo %s: %w", id, err)
+	if err := a.journal.Undo(context.Background(), c.ID, why); err != nil {
+		return fmt.Errorf("undo %s: %w", c.ID, err)
 	}
 	return nil
 }
@@ -81,13 +91,16 @@ func (a *Agent) verify(ctx context.Context, l *look) bool {
 	return true
 }
 
-// budget refuses a change when too many were made within the last hour.
-func (a *Agent) budget(s site.Site) error {
-	changes, _ := a.journal.List()
+// budget refuses further changes when too many were made within the last hour.
+func (a *Agent) budget(s site.Site, further int) error {
+	changes, err := a.journal.List()
+	if err != nil {
+		a.log.Warn("some records of the journal cannot be read", "err", err)
+	}
 	since := time.Now().Add(-time.Hour)
-	ofSite, ofHost := 0, 0
+	ofSite, ofHost := further, further
 	for _, c := range changes {
-		if c.Created.Before(since) || c.Actor != actor {
+		if c.Created.Before(since) || c.Actor != remedy.Actor {
 			continue
 		}
 		ofHost++
@@ -96,16 +109,13 @@ func (a *Agent) budget(s site.Site) error {
 		}
 	}
 	switch {
-	case ofSite >= a.config.Budget.Site:
-		return fmt.Errorf("%d changes were made to %s within the last hour, the budget is %d (budget.site): wpmend only watches it now", ofSite, s.Domain, a.config.Budget.Site)
-	case ofHost >= a.config.Budget.Host:
-		return fmt.Errorf("%d changes were made on this host within the last hour, the budget is %d (budget.host): wpmend only watches now", ofHost, a.config.Budget.Host)
+	case ofSite > a.config.Budget.Site:
+		return fmt.Errorf("this would be change %d to %s within an hour, the budget is %d (budget.site): wpmend only watches it now", ofSite, s.Domain, a.config.Budget.Site)
+	case ofHost > a.config.Budget.Host:
+		return fmt.Errorf("this would be change %d on this host within an hour, the budget is %d (budget.host): wpmend only watches now", ofHost, a.config.Budget.Host)
 	}
 	return nil
 }
-
-// actor marks the changes that wpmend decided on itself.
-const actor = "wpmend"
 
 func changeRef(c journal.Change) ChangeRef {
 	ref := ChangeRef{ID: c.ID, What: c.What}

@@ -10,6 +10,7 @@ import (
 	"wpmend/agent/bisect"
 	"wpmend/agent/diagnose"
 	"wpmend/agent/history"
+	"wpmend/agent/journal"
 	"wpmend/agent/probe"
 	"wpmend/agent/remedy"
 	"wpmend/agent/site"
@@ -83,33 +84,36 @@ func (a *Agent) priors(ctx context.Context, l *look, target *url.URL) map[string
 }
 
 // fix switches the culprits off, as an incident of its own so that it can be undone.
-func (a *Agent) fix(ctx context.Context, l *look, f found, r *BisectReport) error {
-	l.front.Outcome, l.front.Signature = f.outcome, f.Signature
+func (a *Agent) fix(ctx context.Context, l *look, f found, r *BisectReport) (err error) {
 	inc, err := a.history.Open(history.Incident{Site: historySite(l.site),
 		Symptom: history.Symptom{Outcome: string(f.outcome), Signature: f.Signature, URL: l.target.String(), Status: l.front.Status}})
 	if err != nil {
-		return err
+		return fmt.Errorf("write the history, so nothing was changed: %w", err)
 	}
 	r.Incident = inc.ID
-	var ids []string
+	inc.State, inc.Probes, inc.Repeats, inc.Rounds = history.Escalated, f.Probes, f.Repeats, f.Rounds
+	defer func() {
+		inc.Seconds = time.Since(inc.Opened).Seconds()
+		err = errors.Join(err, a.history.Close(inc))
+	}()
+	var changes []journal.Change
 	for _, c := range r.Culprits {
-		ids = append(ids, c.Component)
 		inc.Culprits = append(inc.Culprits, history.Culprit(c))
+		change, err := remedy.Disable(l.site, l.wp, []string{c.Component}, inc.ID, "wpmend bisect --fix: "+c.Signature)
+		if err != nil {
+			return err
+		}
+		changes = append(changes, change)
 	}
-	inc.Causes = diagnose.Convicted(l.causes, ids[0], f.Odds, f.words(), time.Now())
-	inc.State = history.Escalated
-	defer func() { err = errors.Join(err, a.history.Close(inc)) }()
-	change, err := remedy.Disable(l.site, l.wp, ids, inc.ID, "wpmend bisect --fix: "+f.Signature)
-	if err != nil {
-		return err
-	}
-	applied, verified, err := a.apply(ctx, l, change)
+	inc.Causes = diagnose.Convicted(l.causes, r.Culprits[0].Component, f.Odds, f.words(), time.Now())
+	applied, verified, err := a.apply(ctx, l, changes)
 	if err != nil || !verified {
 		return err
 	}
-	r.Fixed = true
-	r.Changes = append(r.Changes, changeRef(applied))
-	inc.State = history.Resolved
-	inc.Changes = append(inc.Changes, history.Change(r.Changes[0]))
+	r.Fixed, inc.State = true, history.Resolved
+	for _, c := range applied {
+		r.Changes = append(r.Changes, changeRef(c))
+		inc.Changes = append(inc.Changes, history.Change(changeRef(c)))
+	}
 	return nil
 }

@@ -71,18 +71,44 @@ func (h *healing) run(ctx context.Context) error {
 	if failed, asked := h.agent.confirm(ctx, h.look); failed < asked {
 		return h.passing(failed, asked)
 	}
-	h.agent.explain(ctx, h.look)
-	h.report.Causes = h.causes
+	h.explain(ctx)
 	if err := h.open(); err != nil {
 		return err
 	}
-	switch remedyOf(h.causes) {
+	for tried := map[string]bool{}; ; {
+		name := remedyOf(h.causes)
+		if name == "" || tried[name] {
+			return h.escalate(ctx)
+		}
+		tried[name] = true
+		done, err := h.take(ctx, name)
+		if err != nil || done {
+			return err
+		}
+		// It changed nothing for the better, or only uncovered the next cause.
+		h.front = probe.ByFront(ctx, h.site, h.target, h.agent.limits())
+		h.explain(ctx)
+		if !h.front.Outcome.Failing() {
+			h.report.Advice = append(h.report.Advice, "Some answers are healthy now and some are not: the fault comes and goes.")
+			return h.escalate(ctx)
+		}
+	}
+}
+
+func (h *healing) explain(ctx context.Context) {
+	h.agent.explain(ctx, h.look)
+	h.report.Causes = h.causes
+}
+
+// take tries one remedy; done means that the incident has ended.
+func (h *healing) take(ctx context.Context, name string) (done bool, err error) {
+	switch name {
 	case diagnose.RemedyStartFPM:
 		return h.startFPM(ctx)
 	case diagnose.RemedyDisable:
 		return h.disableCulprits(ctx)
 	}
-	return h.escalate(ctx)
+	return true, fmt.Errorf("no remedy is called %q", name)
 }
 
 // remedyOf is the first remedy that the ranked causes name. A cause that wpmend
@@ -168,39 +194,43 @@ func (h *healing) passing(failed, asked int) error {
 }
 
 // startFPM is the remedy for a pool whose master is gone.
-func (h *healing) startFPM(ctx context.Context) error {
+func (h *healing) startFPM(ctx context.Context) (done bool, err error) {
 	change, err := remedy.StartFPM(h.site, h.id(), h.because())
 	if err != nil {
 		h.report.Advice = append(h.report.Advice, err.Error())
-		return h.escalate(ctx)
+		return true, h.escalate(ctx)
 	}
-	return h.try(ctx, change, diagnose.FPMDown)
+	return h.try(ctx, []journal.Change{change})
 }
 
 // disableCulprits searches and switches off what the search convicts.
-func (h *healing) disableCulprits(ctx context.Context) error {
+func (h *healing) disableCulprits(ctx context.Context) (done bool, err error) {
 	if h.wp.Database != nil {
 		h.report.Advice = append(h.report.Advice, fmt.Sprintf("The site's options cannot be read (%v), so no plugin is searched or switched off.", h.wp.Database))
-		return h.escalate(ctx)
+		return true, h.escalate(ctx)
 	}
 	f, err := h.search(ctx)
 	if err != nil {
-		return err
+		return true, err
 	}
 	h.searched(f)
 	if f.Finding != bisect.Found {
 		h.report.Advice = append(h.report.Advice, f.words())
-		return h.escalate(ctx)
+		return true, h.escalate(ctx)
 	}
 	if id := h.protected(); id != "" {
 		h.report.Advice = append(h.report.Advice, fmt.Sprintf("%s is at fault, but the configuration protects it from being switched off.", id))
-		return h.escalate(ctx)
+		return true, h.escalate(ctx)
 	}
-	change, err := remedy.Disable(h.site, h.wp, h.convicted(), h.id(), h.because())
-	if err != nil {
-		return err
+	var changes []journal.Change
+	for _, id := range h.convicted() {
+		change, err := remedy.Disable(h.site, h.wp, []string{id}, h.id(), h.because())
+		if err != nil {
+			return true, err
+		}
+		changes = append(changes, change)
 	}
-	return h.try(ctx, change, diagnose.ComponentFault)
+	return h.try(ctx, changes)
 }
 
 // searched puts a search's result into the report.
@@ -244,29 +274,38 @@ func (h *healing) because() string {
 }
 
 // try applies one remedy and keeps it only if the site is well afterwards.
-func (h *healing) try(ctx context.Context, change journal.Change, cause string) error {
+func (h *healing) try(ctx context.Context, changes []journal.Change) (done bool, err error) {
 	if h.dry {
 		h.report.State = StatePlanned
-		h.report.Changes = append(h.report.Changes, changeRef(change))
-		return nil
+		for _, c := range changes {
+			h.report.Changes = append(h.report.Changes, changeRef(c))
+		}
+		return true, nil
 	}
-	if err := h.agent.budget(h.site); err != nil {
+	if err := h.agent.budget(h.site, len(changes)); err != nil {
 		h.report.Advice = append(h.report.Advice, err.Error())
-		return h.escalate(ctx)
+		return true, h.escalate(ctx)
 	}
-	h.event("%s", change.What)
-	applied, verified, err := h.agent.apply(ctx, h.look, change)
+	for _, c := range changes {
+		h.event("%s", c.What)
+	}
+	applied, verified, err := h.agent.apply(ctx, h.look, changes)
+	for _, c := range applied {
+		// What cannot be taken back stands, whether it helped or not.
+		if verified || c.UndoNone != "" {
+			h.report.Changes = append(h.report.Changes, changeRef(c))
+		}
+	}
 	if err != nil {
-		return err
+		return true, err
 	}
 	if !verified {
-		h.event("it did not help (%s): undone", cause)
-		return h.escalate(ctx)
+		h.event("the site is not well yet; what can be undone was undone")
+		return false, nil
 	}
 	h.event("%d answers in a row are healthy", h.agent.config.Probe.Verify)
 	h.report.State = StateResolved
-	h.report.Changes = append(h.report.Changes, changeRef(applied))
-	return nil
+	return true, nil
 }
 
 // escalate leaves the site as found and says what a person can do. For a header

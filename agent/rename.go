@@ -53,7 +53,7 @@ func (a *Agent) askRenamed(ctx context.Context, l *look, target *url.URL, questi
 	if change, err = a.journal.Plan(change); err != nil {
 		return r, fmt.Errorf("write the journal, so nothing was changed: %w", err)
 	}
-	defer func() { err = errors.Join(err, a.undo(change.ID, "the question was answered")) }()
+	defer func() { err = errors.Join(err, a.undo(change, "the question was answered")) }()
 	if err = a.journal.Apply(ctx, change.ID); err != nil {
 		return r, err
 	}

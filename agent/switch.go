@@ -39,7 +39,7 @@ func (a *Agent) Disable(ctx context.Context, s site.Site, component string) (Swi
 		return r, err
 	}
 	if err := a.journal.Apply(ctx, change.ID); err != nil {
-		return r, errors.Join(err, a.undo(change.ID, "it could not be made whole"))
+		return r, errors.Join(err, a.undo(change, "it could not be made whole"))
 	}
 	ref := changeRef(change)
 	ref.Undo = fmt.Sprintf("wpmend enable %s %s", s.Domain, component)

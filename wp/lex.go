@@ -171,13 +171,7 @@ func (s *scanner) code() error {
 		}
 		s.emit(kindComment, s.pos+2+end+2)
 	case c == '?' && next == '>':
-		end := s.pos + 2
-		if s.at(end) == '\r' && s.at(end+1) == '\n' {
-			end += 2
-		} else if s.at(end) == '\n' || s.at(end) == '\r' {
-			end++
-		}
-		s.emit(kindClose, end)
+		s.closeTag()
 		return s.html()
 	case c == '\'', (c == 'b' || c == 'B') && next == '\'':
 		return s.single()
@@ -195,6 +189,17 @@ func (s *scanner) code() error {
 		s.emit(kindOp, s.pos+s.operator())
 	}
 	return nil
+}
+
+// closeTag takes a closing tag and the line end after it.
+func (s *scanner) closeTag() {
+	end := s.pos + 2
+	if s.at(end) == '\r' && s.at(end+1) == '\n' {
+		end += 2
+	} else if s.at(end) == '\n' || s.at(end) == '\r' {
+		end++
+	}
+	s.emit(kindClose, end)
 }
 
 // lineComment ends before the line's end, or before a closing tag.
@@ -235,6 +240,10 @@ func (s *scanner) name() {
 // halt takes "();" after __halt_compiler; the rest of the file is data.
 func (s *scanner) halt() {
 	for n := 0; n < 3 && s.pos < len(s.src); {
+		if s.has("?>") {
+			s.closeTag()
+			break
+		}
 		before := len(s.tokens)
 		if err := s.code(); err != nil {
 			break

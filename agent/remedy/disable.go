@@ -14,7 +14,7 @@ import (
 // guards active_plugins: wp-admin drops a plugin from it whose file is missing
 // (wp-admin/includes/plugin.php, validate_active_plugins), and the undo puts it back.
 func Disable(s site.Site, w site.WordPress, ids []string, incident, why string) (journal.Change, error) {
-	c := journal.Change{Site: s.ID, SiteRoot: s.Root, Incident: incident, Why: why, Actor: "wpmend",
+	c := journal.Change{Site: s.ID, SiteRoot: s.Root, Incident: incident, Why: why, Actor: Actor,
 		What: "switch off " + strings.Join(ids, ", ") + " on " + s.Domain}
 	var active []string
 	for _, id := range ids {

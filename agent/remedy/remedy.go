@@ -4,3 +4,6 @@
 // Its invariant: a change that this package returns names every object it touches
 // and how to put it back, or says why that cannot be.
 package remedy
+
+// Actor marks the changes that wpmend decides on itself; a budget bounds them.
+const Actor = "wpmend"

@@ -21,7 +21,7 @@ func StartFPM(s site.Site, incident, why string) (journal.Change, error) {
 	if err != nil {
 		return journal.Change{}, fmt.Errorf("describe the start of %s: %w", s.Master.Config, err)
 	}
-	return journal.Change{Site: s.ID, SiteRoot: s.Root, Incident: incident, Why: why, Actor: "wpmend",
+	return journal.Change{Site: s.ID, SiteRoot: s.Root, Incident: incident, Why: why, Actor: Actor,
 		What:     fmt.Sprintf("start PHP-FPM (%s): %s", how, strings.Join(argv, " ")),
 		Steps:    []journal.Step{journal.StartStep(master)},
 		UndoNone: "stopping PHP-FPM would take down every site that it serves"}, nil
