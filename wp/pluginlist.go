@@ -75,11 +75,13 @@ func InsertPlugin(list []byte, file string) ([]byte, error) {
 		return slices.Clone(list), nil
 	}
 	entry := Node{Kind: 's', Text: []byte(file)}
-	at := slices.IndexFunc(n.Pairs, func(p Pair) bool { return string(p.Value.Text) > file })
-	if at < 0 {
-		at = len(n.Pairs)
-	}
 	// The others keep their order: some plugins put themselves first on purpose.
+	at := 0
+	for i, p := range n.Pairs {
+		if string(p.Value.Text) < file {
+			at = i + 1
+		}
+	}
 	n.Pairs = slices.Insert(slices.Clone(n.Pairs), at, Pair{Value: entry})
 	for i := range n.Pairs {
 		n.Pairs[i].Key = intNode(int64(i))
