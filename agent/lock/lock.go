@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -127,31 +128,47 @@ func (l *Lock) take(path string, k Key, command string) error {
 // maxHolder bounds what is read of a lock file, in bytes.
 const maxHolder = 64 << 10
 
-// whoHolds reads who took a lock. He writes it down only after he has it, so what is
-// there may be missing or a dead one's: then nobody is named.
+// patience is how long an unnamed holder may take to write down his name, which he
+// does only once he has the lock.
+const patience = 20 * 10 * time.Millisecond
+
+// whoHolds reads who took a lock. What stands there may be a dead one's: then nobody
+// is named.
 func whoHolds(path string, k Key) error {
 	h := &Held{Key: k}
-	info, err := os.Stat(path)
-	if err != nil || !info.Mode().IsRegular() || info.Size() > maxHolder {
-		return h
+	for waited := time.Duration(0); ; waited += patience / 20 {
+		if said, ok := read(path); ok {
+			h.PID, h.Command, h.Since = said.PID, said.Command, said.Since
+			return h
+		}
+		if waited >= patience {
+			return h
+		}
+		time.Sleep(patience / 20)
 	}
-	data, err := os.ReadFile(path)
+}
+
+func read(path string) (holder, bool) {
 	var said holder
+	f, err := os.Open(path)
+	if err != nil {
+		return said, false
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxHolder))
 	if err != nil || json.Unmarshal(data, &said) != nil || said.PID <= 0 {
-		return h
+		return said, false
 	}
-	if err := unix.Kill(said.PID, 0); err != nil && !errors.Is(err, unix.EPERM) {
-		return h
-	}
-	h.PID, h.Command, h.Since = said.PID, said.Command, said.Since
-	return h
+	err = unix.Kill(said.PID, 0)
+	return said, err == nil || errors.Is(err, unix.EPERM)
 }
 
 // Release gives all keys back. It may be called again.
 func (l *Lock) Release() error {
 	var errs []error
 	for _, f := range slices.Backward(l.files) {
-		errs = append(errs, f.Unlock())
+		// The name goes first: it must not be read as that of the next holder.
+		errs = append(errs, os.Truncate(f.Path(), 0), f.Unlock())
 	}
 	l.files = nil
 	return errors.Join(errs...)
