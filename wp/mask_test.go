@@ -1,6 +1,7 @@
 package wp
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -91,7 +93,9 @@ func runPrepend(t testing.TB, dir string, source []byte, env []string, ini []str
 		}
 	}
 	args := append([]string{"-n", "-d", "display_errors=1", "-d", "error_reporting=-1", "-d", "auto_prepend_file=" + file}, ini...)
-	cmd := exec.Command("php8.2", append(args, script)...)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "php8.2", append(args, script)...)
 	cmd.Dir, cmd.Env = "/", env
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: siteUID, Gid: siteUID}}
 	out, err := cmd.Output()

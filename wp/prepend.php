@@ -272,7 +272,8 @@ if (!class_exists('Wpmend_Shadow', false)) {
                     $file = (string) get_cfg_var('auto_prepend_file');
                 }
             }
-            return self::hides('prepend', basename($file)) ? '' : $file;
+            // Ourselves: set from outside the pool (php -d).
+            return $file === __FILE__ || self::hides('prepend', basename($file)) ? '' : $file;
         }
 
         // What the .user.ini files from the document root down to the script's
@@ -280,18 +281,18 @@ if (!class_exists('Wpmend_Shadow', false)) {
         private static function userIni()
         {
             $name = (string) ini_get('user_ini.filename');
-            if ($name === '' || empty($_SERVER['SCRIPT_FILENAME'])) {
+            if ($name === '' || empty($_SERVER['SCRIPT_FILENAME']) || empty($_SERVER['DOCUMENT_ROOT'])) {
                 return null;
             }
             $dir = dirname($_SERVER['SCRIPT_FILENAME']);
-            $top = isset($_SERVER['DOCUMENT_ROOT']) ? rtrim($_SERVER['DOCUMENT_ROOT'], '/') : '';
+            $top = rtrim($_SERVER['DOCUMENT_ROOT'], '/');
             // A script outside of the document root has its own folder's only.
             if (strpos($dir . '/', $top . '/') !== 0) {
                 $top = $dir;
             }
             while (true) {
                 $file = self::autoPrepend($dir . '/' . $name);
-                if ($file !== null || strlen($dir) <= strlen($top)) {
+                if ($file !== null || strlen($dir) <= max(1, strlen($top))) {
                     return $file;
                 }
                 $dir = dirname($dir);
