@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -27,8 +28,10 @@ func TestNames(t *testing.T) {
 
 func TestCauseJSON(t *testing.T) {
 	t.Parallel()
-	got, err := json.Marshal(Cause{Cause: FPMDown, Confidence: 1})
-	if want := `{"cause":"fpm-down","confidence":1,"evidence":[],"remedy":null}`; err != nil || string(got) != want {
-		t.Errorf("%s, %v, want %s", got, err, want)
+	got, err := json.Marshal(Cause{Cause: FPMDown})
+	for _, want := range []string{`"cause":"fpm-down"`, `"evidence":[]`, `"remedy":null`} {
+		if err != nil || !strings.Contains(string(got), want) {
+			t.Errorf("%s, %v: no %s", got, err, want)
+		}
 	}
 }
