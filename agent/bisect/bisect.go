@@ -87,9 +87,10 @@ type Search struct {
 // Culprit is a convicted component.
 type Culprit struct {
 	ID         string
-	Signature  string   // of the failure with everything let in but the other culprits
-	With       []string // kept components without which it does not fail; empty: it fails by itself
-	Dependants []string // components that require it and therefore go off along with it
+	Signature  string     // of the failure with everything let in but the other culprits
+	With       []string   // kept components without which it does not fail; empty: it fails by itself
+	Conflicts  [][]string // With as the sets that it was taken from: each fails together with it
+	Dependants []string   // components that require it and therefore go off along with it
 	// OnlyWithout names other culprits: the failure was seen only while they were
 	// masked, so this one may merely need them. Both must be off either way.
 	OnlyWithout []string

@@ -160,19 +160,15 @@ func (g *graph) without(off set) set {
 	return in
 }
 
-// closure is a set of units with all that they require.
-func (g *graph) closure(of set) set {
-	in := of
-	for _, u := range of.items() {
-		in = in.union(g.up[u])
-	}
-	return in
-}
-
 // ids lists the components of a set, sorted.
 func (g *graph) ids(of set) []string {
+	return g.named(of.items())
+}
+
+// named lists the components of some units, sorted.
+func (g *graph) named(units []int) []string {
 	list := []string{}
-	for _, u := range of.items() {
+	for _, u := range units {
 		list = append(list, g.members[u]...)
 	}
 	slices.Sort(list)

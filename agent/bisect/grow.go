@@ -1,0 +1,164 @@
+package bisect
+
+import (
+	"context"
+	"fmt"
+)
+
+// baselines asks for nothing masked and all masked, and finds the healthy set from
+// which to grow. It is done when that settles the search.
+func (r *run) baselines(ctx context.Context) (done bool, err error) {
+	none := r.floor
+	whole := query{in: r.all, why: "nothing masked"}
+	first := []query{whole}
+	if r.t.workers > 1 && !r.all.empty() {
+		first = append(first, query{in: none, why: "all masked"})
+	}
+	order := r.order(r.all)
+	if at, ok := r.suspect(order, strong); ok && r.t.workers > 2 {
+		// A strong suspect masked alone is asked in any case: here it saves a round.
+		first = append(first, r.let(order[:at]))
+	}
+	if err := r.calibrate(ctx); err != nil {
+		return false, err
+	}
+	if err := r.t.settle(ctx, first...); err != nil {
+		return false, err
+	}
+	if done, err := r.failing(ctx, whole); done || err != nil {
+		return done, err
+	}
+	if err := r.t.settle(ctx, query{in: none, why: "all masked"}); err != nil {
+		return false, err
+	}
+	return r.footing(ctx, none)
+}
+
+// healthyTimes is how often nothing masked must be healthy before the search ends
+// with it: the incident says otherwise.
+const healthyTimes = 3
+
+// failing makes sure that nothing masked fails as the incident does.
+func (r *run) failing(ctx context.Context, whole query) (done bool, err error) {
+	rec := r.t.record(r.all)
+	switch r.t.verdict(r.all) {
+	case Unresolved:
+		return false, stuckf("nothing masked: no answer could be judged (asked %d times)", rec.healthy+rec.failing+rec.unresolved)
+	case Healthy:
+		whole.times = healthyTimes
+		r.result.Finding = HealthyUnmasked
+		return true, r.t.settle(ctx, whole)
+	}
+	if r.want != "" && rec.signatures[r.want] == 0 {
+		whole.times = 2
+		if err := r.t.settle(ctx, whole); err != nil {
+			return false, err
+		}
+		if rec.signatures[r.want] == 0 {
+			return false, stuckf("nothing masked fails in another way than the incident: %q instead of %q", rec.signature, r.want)
+		}
+	}
+	if r.want == "" {
+		r.want = rec.signature
+	}
+	r.result.Signature = r.want
+	return false, nil
+}
+
+// footing chooses the healthy set to grow from: the largest that is known.
+func (r *run) footing(ctx context.Context, none set) (done bool, err error) {
+	if r.recall(none) {
+		return false, nil
+	}
+	rec := r.t.record(none)
+	if r.t.verdict(none) == Failing && rec.signatures[r.want] > 0 || r.all.empty() {
+		r.result.Finding = FailsAllMasked
+		return true, r.t.settle(ctx, query{in: none, why: "all masked", times: 2})
+	}
+	return r.foothold(ctx, none)
+}
+
+// recall takes up the largest set that is known to be healthy.
+func (r *run) recall(floor set) bool {
+	if r.t.verdict(floor) == Healthy {
+		r.floor, r.kept = floor, floor
+	}
+	for _, in := range r.t.known {
+		if r.t.verdict(in) == Healthy && (r.kept == nil || r.kept.within(in) && in.len() > r.kept.len()) {
+			r.kept = in
+			if r.t.verdict(floor) != Healthy {
+				r.floor = in
+			}
+		}
+	}
+	return r.kept != nil
+}
+
+// let is the question for the kept set and some more units.
+func (r *run) let(more []int) query {
+	in := r.kept
+	if in == nil {
+		in = r.floor
+	}
+	for _, u := range more {
+		in = in.with(u)
+	}
+	why := fmt.Sprintf("%d of %d let in", in.len(), r.all.len())
+	if off := r.all.minus(in); off.len() <= 2 {
+		why = "only " + r.words(off) + " masked"
+	} else if in.len() <= 2 {
+		why = "only " + r.words(in) + " let in"
+	}
+	return query{in: in, why: why}
+}
+
+// alone is the question whether a unit fails by itself.
+func (r *run) alone(u int) query {
+	return query{in: r.floor.union(r.up[u]), why: "only " + r.name(u) + " let in", kind: membership}
+}
+
+// grow lets the rest in, setting aside each unit that breaks the kept set.
+func (r *run) grow(ctx context.Context, rest set) error {
+	for !rest.empty() {
+		r.suspects = rest
+		whole := r.kept.union(rest)
+		queries := []query{r.let(rest.items())}
+		if n := len(r.aside); n > 0 && r.t.workers > 1 {
+			// Needed in any case, so it may as well share the round.
+			queries = append(queries, r.alone(r.aside[n-1].unit))
+		}
+		if err := r.t.settle(ctx, queries...); err != nil {
+			return err
+		}
+		switch r.t.verdict(whole) {
+		case Healthy:
+			r.kept, r.suspects = whole, newSet(r.all.len())
+			return nil
+		case Unresolved:
+			return r.unresolved(whole)
+		}
+		r.steps++
+		unit, err := r.narrow(ctx, rest, growing)
+		if err != nil {
+			return err
+		}
+		if r.t.noise.on {
+			if err := r.t.settle(ctx, query{in: r.kept, why: "the healthy set", strict: true}); err != nil {
+				return err
+			}
+			if r.t.verdict(r.kept) != Healthy {
+				return errNoisy
+			}
+		}
+		r.aside = append(r.aside, setAside{unit: unit})
+		rest = rest.minus(r.kept).minus(r.down[unit])
+	}
+	r.suspects = rest
+	return nil
+}
+
+func (r *run) unresolved(in set) error {
+	rec := r.t.record(in)
+	return stuckf("no answer could be judged with %s masked and all else let in (asked %d times)",
+		r.words(r.all.minus(in)), rec.healthy+rec.failing+rec.unresolved)
+}

@@ -1,0 +1,82 @@
+package bisect
+
+import (
+	"context"
+	"errors"
+	"slices"
+)
+
+// mostConflicts of one candidate are named.
+const mostConflicts = 4
+
+// conflicts finds the sets of kept units with which a unit fails that is healthy
+// alone, none sharing a member: each member was needed for the failure.
+func (r *run) conflicts(ctx context.Context, unit int) ([][]int, error) {
+	kept, suspects := r.kept, r.suspects
+	defer func() { r.kept, r.suspects = kept, suspects }()
+	var found [][]int
+	named := newSet(r.all.len())
+	for len(found) < mostConflicts {
+		// Without the partners named so far and what requires them: is there more?
+		in := kept.minus(r.up[unit])
+		for _, u := range named.items() {
+			in = in.minus(r.down[u])
+		}
+		in = in.union(r.up[unit])
+		if len(found) > 0 {
+			q := query{in: in, why: "without the partners of " + r.name(unit), kind: membership}
+			if err := r.t.settle(ctx, q); err != nil {
+				return nil, err
+			}
+			if r.t.verdict(in) != Failing {
+				break
+			}
+		}
+		partners, err := r.partners(ctx, unit, in)
+		var stuck *stuckError
+		if errors.As(err, &stuck) {
+			// The conviction stands without them; only their names are missing.
+			r.result.Explanation = "not every partner of " + r.name(unit) + " could be found: " + stuck.Error()
+			err = nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(partners) == 0 {
+			break
+		}
+		for _, u := range partners {
+			named = named.with(u)
+		}
+		slices.Sort(partners)
+		found = append(found, partners)
+	}
+	return found, nil
+}
+
+// partners finds the fewest units inside a failing set that a unit needs in order
+// to fail: the first that breaks the rest, then the first that breaks these two, …
+func (r *run) partners(ctx context.Context, unit int, failing set) ([]int, error) {
+	base := r.floor.union(r.up[unit])
+	var found []int
+	for {
+		window := failing.minus(base)
+		if window.empty() {
+			return found, nil
+		}
+		r.kept = base
+		u, err := r.narrow(ctx, window, membership)
+		if err != nil {
+			return found, err
+		}
+		found = append(found, u)
+		failing = r.kept.with(u)
+		base = base.union(r.up[u])
+		if err := r.t.settle(ctx, query{in: base, why: "only " + r.words(base) + " let in", kind: membership}); err != nil {
+			return found, err
+		}
+		if r.t.verdict(base) != Healthy {
+			return found, nil
+		}
+	}
+}

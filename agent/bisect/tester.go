@@ -1,0 +1,173 @@
+package bisect
+
+import (
+	"context"
+	"fmt"
+)
+
+// kind tells which share of the cost a question belongs to.
+type kind int
+
+const (
+	growing    kind = iota // covered by Bound
+	acquitting             // is it needed?
+	membership             // alone, or with whom?
+	detour                 // around an unresolved answer
+)
+
+// query wants to know one set.
+type query struct {
+	in   set // let in
+	why  string
+	kind kind
+	// times is how often the answer must have been seen when answers are taken as
+	// certain; 0 means once.
+	times int
+	// strict asks for the odds of a conviction when answers are noisy.
+	strict bool
+}
+
+// record is all that was ever answered about one set.
+type record struct {
+	healthy, failing, unresolved int
+	signatures                   map[string]int // of the failing answers
+	signature                    string         // the most frequent one, the earliest of equals
+}
+
+// tester puts queries to the caller and remembers every answer: no distinct
+// question is ever paid twice, except as a repeat that was wanted.
+type tester struct {
+	graph   *graph
+	ask     Ask
+	workers int
+	noise   *noise
+	records map[string]*record
+	known   []set // what was asked, in that order
+	left    int   // questions until the search is given up
+	slow    bool  // a failing answer hung
+	counts  [detour + 1]int
+	probes  int
+	repeats int
+	rounds  int
+	tell    func([]Asked)
+	accused func(let set, blamed []string)
+}
+
+// unresolvedTries is how often a question without an answer is put.
+const unresolvedTries = 3
+
+func (t *tester) record(in set) *record {
+	if r := t.records[in.key()]; r != nil {
+		return r
+	}
+	return &record{}
+}
+
+// verdict is what the answers so far say of a set, Unresolved without any.
+func (t *tester) verdict(in set) Verdict { return t.noise.verdict(t.record(in)) }
+
+// settle asks until every query is decided, in rounds as wide as the workers
+// allow. It changes to noisy answers and returns errNoisy when answers contradict
+// each other for the first time.
+func (t *tester) settle(ctx context.Context, queries ...query) error {
+	for {
+		var round []query
+		for _, q := range queries {
+			for range t.missing(q, round) {
+				if len(round) < t.workers {
+					round = append(round, q)
+				}
+			}
+		}
+		if len(round) == 0 {
+			return nil
+		}
+		if err := t.put(ctx, round); err != nil {
+			return err
+		}
+	}
+}
+
+// missing is how many more answers a query wants, beside those already in the round.
+func (t *tester) missing(q query, round []query) int {
+	for _, other := range round {
+		if other.in.equal(q.in) {
+			return 0
+		}
+	}
+	r := t.record(q.in)
+	if r.healthy+r.failing == 0 && r.unresolved > 0 {
+		return min(1, max(0, unresolvedTries-r.unresolved))
+	}
+	return t.noise.missing(r, max(q.times, 1), q.strict)
+}
+
+// put asks one round.
+func (t *tester) put(ctx context.Context, round []query) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if t.left -= len(round); t.left < 0 {
+		return stuckf("gave up after %d questions: the answers do not lead anywhere", t.probes+t.repeats)
+	}
+	questions := make([]Question, len(round))
+	for i, q := range round {
+		questions[i] = Question{Masked: t.graph.ids(t.graph.all.minus(q.in))}
+	}
+	answers, err := t.ask(ctx, questions)
+	t.rounds++
+	if err != nil {
+		return fmt.Errorf("ask round %d: %w", t.rounds, err)
+	}
+	if len(answers) != len(round) {
+		return fmt.Errorf("ask round %d: %d answers to %d questions", t.rounds, len(answers), len(round))
+	}
+	asked := make([]Asked, len(round))
+	contradiction := false
+	for i, q := range round {
+		asked[i] = Asked{Question: questions[i], Answer: answers[i], Why: q.why, Repeat: t.note(q, answers[i])}
+		r := t.record(q.in)
+		contradiction = contradiction || r.healthy > 0 && r.failing > 0
+	}
+	t.tell(asked)
+	if contradiction && !t.noise.on {
+		t.noise.on = true
+		return errNoisy
+	}
+	return nil
+}
+
+// note remembers an answer and reports whether the question was a repeat.
+func (t *tester) note(q query, a Answer) bool {
+	r, again := t.records[q.in.key()]
+	if again {
+		t.repeats++
+	} else {
+		r = &record{signatures: map[string]int{}}
+		t.records[q.in.key()] = r
+		t.known = append(t.known, q.in)
+		t.probes++
+		t.counts[q.kind]++
+	}
+	switch a.Verdict {
+	case Healthy:
+		r.healthy++
+	case Failing:
+		r.failing++
+		r.signatures[a.Signature]++
+		if r.failing == 1 || r.signatures[a.Signature] > r.signatures[r.signature] {
+			r.signature = a.Signature
+		}
+		t.slow = t.slow || a.Slow
+		t.accused(q.in, a.Blamed)
+	default:
+		r.unresolved++
+	}
+	return again
+}
+
+// reclass counts questions that turned out unresolved as detours.
+func (t *tester) reclass(k kind, n int) {
+	t.counts[k] -= n
+	t.counts[detour] += n
+}
