@@ -427,3 +427,34 @@ func TestUndoByHand(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A plugin that is linked in is switched off at the link; what it leads to stays.
+func TestLinkedPlugin(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	shared := filepath.Join(p.dir, "shared")
+	rel := "wp-content/plugins/linked"
+	if err := errors.Join(os.Mkdir(shared, 0o755), os.Symlink(shared, p.path(rel)), os.Lchown(p.path(rel), owner, owner)); err != nil {
+		t.Fatal(err)
+	}
+	before, far := p.snapshot(t), treeOf(t, shared)
+	j := p.open(t)
+	s, err := PlanRename(p.root, owner, rel, "wp-content/plugins/.linked.off-by-wpmend")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := j.Plan(Change{SiteRoot: p.root, Steps: []Step{s}})
+	if err == nil {
+		err = j.Apply(context.Background(), c.ID)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(p.path(rel)); !errors.Is(err, os.ErrNotExist) || treeOf(t, shared) != far {
+		t.Errorf("%v", err)
+	}
+	if err := j.Undo(context.Background(), c.ID, "test"); err != nil {
+		t.Error(err)
+	}
+	p.same(t, before)
+}
