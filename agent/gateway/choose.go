@@ -16,10 +16,11 @@ func (v Vhost) Location(script string) (PHPLocation, bool) {
 	return v.PHP[l.PHP], true
 }
 
-// search is ngx_http_core_find_location. final says that no outer level may choose another location. An expression
-// that cannot be judged ends the search with none.
+// search is ngx_http_core_find_location. final says that no outer level may choose another location. None and final
+// together: an expression cannot be judged, or nginx answers by itself with a redirect from "/x" to "/x/".
 func search(all []Location, uri string) (found *Location, final bool) {
 	var best *Location
+	slash := false
 	for i := range all {
 		l := &all[i]
 		switch l.Kind {
@@ -28,10 +29,14 @@ func search(all []Location, uri string) (found *Location, final bool) {
 				return l, true
 			}
 		case "", "^~":
+			slash = slash || l.PHP >= 0 && l.Path == uri+"/"
 			if strings.HasPrefix(uri, l.Path) && (best == nil || len(l.Path) > len(best.Path)) {
 				best = l
 			}
 		}
+	}
+	if slash {
+		return nil, true
 	}
 	found = best
 	if best != nil {

@@ -47,9 +47,8 @@ func (l PHPLocation) Expand(t Target) (map[string]string, error) {
 	for _, p := range l.Params {
 		// A parameter of this name stands in the place of the header, even when it is left out for being empty.
 		named[p.Name] = true
-		name, err := expand(p.Name, v.get)
-		if err != nil {
-			return nil, fmt.Errorf("fastcgi_param %s: %w", p.Name, err)
+		if p.Value == "" && strings.HasPrefix(p.Name, "HTTP_") {
+			continue // nginx' way to keep a header from PHP (ngx_http_fastcgi_init_params)
 		}
 		value, err := expand(p.Value, v.get)
 		if err != nil {
@@ -58,7 +57,7 @@ func (l PHPLocation) Expand(t Target) (map[string]string, error) {
 		if value == "" && p.IfNotEmpty {
 			continue
 		}
-		params[name] = value
+		params[p.Name] = value
 	}
 	if l.NoHeaders {
 		return params, nil
