@@ -1,0 +1,154 @@
+package shadow
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"wpmend/agent/probe"
+	"wpmend/agent/site"
+	"wpmend/packaging/lab"
+	"wpmend/wp"
+)
+
+// stage is a lab with one broken plugin and a shadow beside it.
+func stage(t *testing.T, fault lab.Fault, broken string) (*lab.Lab, *Shadow, site.WordPress) {
+	t.Helper()
+	l := lab.New(t, lab.Options{Plugins: 4, TerminateTimeout: 30 * time.Second})
+	if fault != "" {
+		if err := l.Break(0, fault, broken); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx := context.Background()
+	host, err := site.Discover(ctx, site.Host{}, func(root string) bool { return strings.HasPrefix(root, l.Dir+"/") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := site.Find(host.Sites, l.Site(0).Root)
+	if err != nil {
+		t.Fatalf("%v; %v", err, host.Problems)
+	}
+	w, err := s.Read(ctx)
+	if err != nil || w.Database != nil {
+		t.Fatal(err, w.Database)
+	}
+	dir, err := os.MkdirTemp("/run", "wpmend-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	sh, err := Start(ctx, s, w.Paths, Options{Dir: dir, Workers: 4, Body: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := sh.Close(); err != nil {
+			t.Error(err)
+		}
+		left, err := filepath.Glob(dir + "/*/")
+		if err != nil || len(left) != 0 {
+			t.Errorf("the shadow left %v, %v", left, err)
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return l, sh, w
+}
+
+func ask(t *testing.T, sh *Shadow, masked ...wp.Component) Answer {
+	t.Helper()
+	a, err := sh.Ask(context.Background(), probe.Home(sh.site), masked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func TestMaskedPluginDoesNoHarm(t *testing.T) {
+	t.Parallel()
+	for fault, signature := range map[lab.Fault]string{
+		lab.Segfault: "worker died: SIGSEGV", lab.Kill9: "worker died: SIGKILL", lab.Blank200: "blank", lab.Header9k: "header too big", lab.Fatal: "fatal: Error at ",
+	} {
+		t.Run(string(fault), func(t *testing.T) {
+			_, sh, w := stage(t, fault, lab.Slug(2))
+			culprit, _, ok := w.Component("plugin:" + lab.Slug(2))
+			if !ok {
+				t.Fatal("the broken plugin is not among the components")
+			}
+			if a := ask(t, sh); !a.Outcome.Failing() || !strings.HasPrefix(a.Signature, signature) || a.Hung {
+				t.Errorf("nothing masked: %+v", a)
+			}
+			if a := ask(t, sh, culprit); a.Outcome != probe.Healthy || !a.Closed {
+				t.Errorf("culprit masked: %+v", a)
+			}
+			others := slices.DeleteFunc(w.Plugins(), func(c wp.Component) bool { return c.ID() == culprit.ID() })
+			a := ask(t, sh, others...)
+			if !a.Outcome.Failing() {
+				t.Errorf("only the culprit: %+v", a)
+			}
+			if fault == lab.Fatal && !slices.Equal(a.Blamed, []string{culprit.ID()}) {
+				t.Errorf("the fatal blames %v", a.Blamed)
+			}
+		})
+	}
+}
+
+func TestHangIsTraced(t *testing.T) {
+	t.Parallel()
+	for _, fault := range []lab.Fault{lab.Hang, lab.Compute} {
+		t.Run(string(fault), func(t *testing.T) {
+			_, sh, w := stage(t, fault, lab.Slug(3))
+			if a := ask(t, sh, w.Plugins()...); a.Outcome != probe.Healthy {
+				t.Fatalf("all masked: %+v", a)
+			}
+			a := ask(t, sh)
+			if !a.Hung || a.Signature != "hang" || len(a.Blamed) == 0 || a.Blamed[0] != "plugin:"+lab.Slug(3) {
+				t.Errorf("nothing masked: %+v", a)
+			}
+			if sh.frames[a.Blamed[0]] < 2 {
+				t.Errorf("believed after %d traces", sh.frames[a.Blamed[0]])
+			}
+			culprit, _, _ := w.Component("plugin:" + lab.Slug(3))
+			if a := ask(t, sh, culprit); a.Outcome != probe.Healthy {
+				t.Errorf("the ended worker was not replaced: %+v", a)
+			}
+		})
+	}
+}
+
+func TestSlowPageIsNoHang(t *testing.T) {
+	t.Parallel()
+	l, sh, w := stage(t, "", "")
+	file := filepath.Join(l.Site(0).Root, "wp-content/plugins", lab.Slug(1), lab.Slug(1)+".php")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Standing in another place at every look: work, not a hang.
+	slow := "\nadd_action('init', function () { static $n; for ($i = 0; $i < 3; $i++) { usleep(150000); } });\n"
+	if err := os.WriteFile(file, append(text, slow...), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	ask(t, sh, w.Plugins()...)
+	if a := ask(t, sh); a.Outcome != probe.Healthy || a.Hung {
+		t.Errorf("a page that takes half a second: %+v", a)
+	}
+}
+
+func TestCancelledQuestion(t *testing.T) {
+	t.Parallel()
+	_, sh, _ := stage(t, lab.Hang, lab.Slug(1))
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	defer cancel()
+	if _, err := sh.Ask(ctx, probe.Home(sh.site), nil); err == nil {
+		t.Error("a cancelled question has no answer")
+	}
+}
