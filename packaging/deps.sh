@@ -19,9 +19,11 @@ need_root() {
 	[[ $EUID == 0 ]] || die "needs root: it starts nginx on port 80 of a loopback address and PHP as another user. Run: sudo $0 $*"
 }
 
-# install_missing PACKAGE…: installs those that are not there, without starting services.
+# install_missing PACKAGE…: installs those that are not there. What it brings is for
+# the lab, which starts programs of its own, so no service of it is started or
+# enabled: an nginx on port 80 of all addresses would leave none for the lab.
 install_missing() {
-	local package missing=()
+	local package unit log missing=() quiet=()
 	command -v apt-get >/dev/null || die "needs Debian 12 or a system derived from it: there is no apt-get"
 	for package; do
 		[[ $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) == 'install ok installed' ]] || missing+=("$package")
@@ -30,26 +32,39 @@ install_missing() {
 		step "Packages: all installed"
 		return
 	fi
-	step "Packages: installing ${missing[*]} (their services are not started now)"
-	# A subshell, for its own trap: the policy goes whatever happens.
-	(
-		policy=/usr/sbin/policy-rc.d
-		if [[ ! -e $policy ]]; then
-			trap 'rm -f "$policy"' EXIT
-			printf '#!/bin/sh\nexit 101\n' >"$policy"
-			chmod 0755 "$policy"
+	step "Packages: installing ${missing[*]} (no service is started)"
+	for unit in nginx php8.2-fpm mariadb apache2; do
+		[[ -e /lib/systemd/system/$unit.service ]] || quiet+=("$unit")
+	done
+	log=$(mktemp)
+	apt_install "${missing[@]}" >"$log" 2>&1 || {
+		cat "$log" >&2
+		rm -f "$log"
+		die "cannot install ${missing[*]}: apt-get's own words are above. The lab is made of Debian 12's packages (PHP 8.2)"
+	}
+	rm -f "$log"
+	for unit in "${quiet[@]}"; do
+		if [[ -e /lib/systemd/system/$unit.service ]] && command -v systemctl >/dev/null; then
+			systemctl --quiet disable "$unit" 2>/dev/null || echo "   could not disable $unit.service: it starts at the next boot" >&2
 		fi
-		export DEBIAN_FRONTEND=noninteractive
-		get=(apt-get -q -y -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120)
-		install=("${get[@]}" install --no-install-recommends "${missing[@]}")
-		# The lists may be absent or old; they are fetched only then.
-		if apt-cache show "${missing[@]}" >/dev/null 2>&1 && "${install[@]}" >/dev/null; then
-			exit
-		fi
-		"${get[@]}" update >/dev/null
-		"${install[@]}" >/dev/null
-	) || die "cannot install ${missing[*]}: apt-get's own words are above. The lab is made of Debian 12's packages (PHP 8.2)"
+	done
 }
+
+apt_install() ( # PACKAGE…; a subshell, for its own trap: the policy goes whatever happens
+	policy=/usr/sbin/policy-rc.d
+	if [[ ! -e $policy ]]; then
+		trap 'rm -f "$policy"' EXIT
+		printf '#!/bin/sh\nexit 101\n' >"$policy"
+		chmod 0755 "$policy"
+	fi
+	export DEBIAN_FRONTEND=noninteractive
+	get=(apt-get -q -y -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120)
+	# The lists may be absent or old; they are fetched only then.
+	if apt-cache show "$@" && "${get[@]}" install --no-install-recommends "$@"; then
+		exit
+	fi
+	"${get[@]}" update && "${get[@]}" install --no-install-recommends "$@"
+)
 
 # go_minor GO: the minor version of a toolchain as it is, without fetching another.
 go_minor() {
@@ -78,7 +93,7 @@ find_go() {
 		newest=$(command -v go) || die "no go after installing golang-go"
 	fi
 	module=golang.org/toolchain@v0.0.1-go$go_fetched.linux-$(dpkg --print-architecture)
-	step "Go: $("$newest" version | cut -d' ' -f3) is too old; fetching Go $go_fetched as a module"
+	step "Go: $("$newest" version | cut -d' ' -f3) is too old; Go $go_fetched is fetched as a module, once"
 	# What a Go of 1.21 and later does by itself; Debian 12's 1.19 must be told.
 	dir=$(cd / && GOTOOLCHAIN=local GO111MODULE=on "$newest" mod download -json "$module" | sed -n 's/^\t"Dir": "\(.*\)",\{0,1\}$/\1/p') && [[ -n $dir ]] ||
 		die "cannot fetch Go $go_fetched. Install Go $go_wanted or newer from https://go.dev/dl into /usr/local/go and run this again"
