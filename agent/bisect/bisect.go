@@ -91,6 +91,9 @@ type Culprit struct {
 	With       []string   // kept components without which it does not fail; empty: it fails by itself
 	Conflicts  [][]string // With as the sets that it was taken from: each fails together with it
 	Dependants []string   // components that require it and therefore go off along with it
+	// Circle lists the dependants that it requires in turn: none of them can be let in
+	// without the others, so the fault may lie in any.
+	Circle []string
 	// OnlyWithout names other culprits: the failure was seen only while they were
 	// masked, so this one may merely need them. Both must be off either way.
 	OnlyWithout []string

@@ -10,7 +10,8 @@ import "math/bits"
 //   - Acquittals: at most d − 1 ("is it needed?"; for the last culprit it was asked)
 //   - Memberships: one a culprit ("does it fail alone?"), and for a conflict with p
 //     partners at most p·(⌈log₂ n⌉ + 1) more
-//   - Cleared: at most 2, only with evidence that was wrong
+//   - Cleared: only with evidence that was wrong or told of one culprit among several:
+//     at most one, and one more for each new failure that masking a suspect uncovered
 //   - Detours: only around unresolved answers
 //
 // After a hang, more than one question may be asked a round; see [SlowRounds].

@@ -2,6 +2,9 @@ package bisect
 
 import "context"
 
+// mostGraces bounds Result.Cleared.
+const mostGraces = 4
+
 // mostDetours is how many unresolved answers one narrowing goes around.
 const mostDetours = 8
 
@@ -19,18 +22,18 @@ func (r *run) narrow(ctx context.Context, window set, k kind) (int, error) {
 				return unit, err
 			}
 		}
-		cuts, spare := r.plan(order, k)
-		queries := make([]query, 0, len(cuts)+len(spare))
-		for _, at := range cuts {
+		p := r.plan(order, k)
+		queries := make([]query, 0, len(p.cuts)+len(p.spare))
+		for _, at := range p.cuts {
 			q := r.let(order[:at])
 			q.kind = k
 			queries = append(queries, q)
 		}
-		before := r.budget()
-		if err := r.t.settle(ctx, append(queries, spare...)...); err != nil {
+		left := r.budget() - 1
+		if err := r.t.settle(ctx, append(queries, p.spare...)...); err != nil {
 			return -1, err
 		}
-		low, high := r.between(order, cuts)
+		low, high := r.between(order, p.cuts)
 		if low == 0 && high == len(order) {
 			if detours++; detours > mostDetours || !r.fresh(order) {
 				return -1, r.unresolved(queries[0].in)
@@ -45,7 +48,7 @@ func (r *run) narrow(ctx context.Context, window set, k kind) (int, error) {
 		for _, u := range order[low:high] {
 			window = window.with(u)
 		}
-		if k == growing && len(cuts) == 1 && !within(window.len(), before-1) {
+		if k == growing && p.bold && !within(window.len(), left) {
 			r.grace++
 		}
 	}
@@ -57,19 +60,24 @@ func (r *run) budget() int {
 	return Bound(r.all.len(), r.steps) - 1 - r.t.counts[growing] + r.grace
 }
 
-// plan chooses where to cut, and what else to ask in the same round because waiting
-// is dear.
-func (r *run) plan(order []int, k kind) (cuts []int, spare []query) {
+// plan is what to ask next of a window.
+type plan struct {
+	cuts  []int   // how many of the window's units to let in, ascending
+	spare []query // asked in the same round because waiting is dear
+	bold  bool    // evidence is followed at the risk of a question beyond Bound
+}
+
+// plan chooses where to cut a window of units.
+func (r *run) plan(order []int, k kind) plan {
 	at, pointed := r.suspect(order, strong)
 	bold := pointed && r.grace < r.mostGrace(order)
 	if r.t.slow && r.t.workers > 1 {
-		_, sure := r.suspect(order, 2*strong)
-		if !sure || !bold || k != growing {
-			return r.spread(order, r.t.workers), nil
+		if _, sure := r.suspect(order, 2*strong); !sure || !bold || k != growing {
+			return plan{cuts: r.spread(order, r.t.workers)}
 		}
 		whole, part := r.let(order), r.let(order[:at])
-		whole.times, part.times = 2, 2
-		return []int{at}, []query{r.alone(order[at]), part, whole}
+		whole.times, part.times = seenTwice, seenTwice
+		return plan{cuts: []int{at}, spare: []query{r.alone(order[at]), part, whole}, bold: true}
 	}
 	budget := r.budget()
 	if k != growing {
@@ -79,20 +87,18 @@ func (r *run) plan(order []int, k kind) (cuts []int, spare []query) {
 		budget++
 	}
 	at = r.cut(order, budget)
-	if r.t.verdict(r.let(order[:at]).in) == Unresolved && r.asked(order[:at]) {
+	if q := r.let(order[:at]); r.t.verdict(q.in) == Unresolved && r.asked(order[:at]) {
 		at = r.around(order, at)
 	}
-	return []int{at}, nil
+	return plan{cuts: []int{at}, bold: bold}
 }
 
-// mostGrace is how many questions beyond Bound wrong evidence may have cost: one, and
-// another when what fails now is not what failed at first, for then the first
-// suspect was guilty and there is one more.
+// mostGrace is how many questions beyond Bound wrong evidence may cost: one, and
+// one more for each failure that showed when a suspect was masked and that was not
+// seen before: then that suspect was guilty, and there is another culprit.
 func (r *run) mostGrace(order []int) int {
-	if r.t.record(r.let(order).in).signature != r.want {
-		return 2
-	}
-	return 1
+	r.failures[r.t.record(r.let(order).in).signature] = true
+	return min(len(r.failures), mostGraces)
 }
 
 // between reads the answers to a list of cuts: units before low are harmless, the

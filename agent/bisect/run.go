@@ -18,9 +18,10 @@ type run struct {
 	kept  set        // seen healthy; never shrinks within an attempt
 	aside []setAside // candidates for guilt
 
-	suspects set // for the progress
-	steps    int // culprits looked for so far, for the budget
-	grace    int // questions beyond Bound that strong evidence has cost
+	suspects set             // for the progress
+	steps    int             // culprits looked for so far, for the budget
+	grace    int             // questions beyond Bound that strong evidence has cost
+	failures map[string]bool // signatures of the windows narrowed so far
 }
 
 // setAside is a unit that broke a kept healthy set.
@@ -37,7 +38,7 @@ const mostWrong = 0.01
 const mostAttempts = 6
 
 func newRun(s Search, g *graph, ask Ask) *run {
-	r := &run{graph: g, want: s.Signature, result: newResult(), suspects: g.all}
+	r := &run{graph: g, want: s.Signature, result: newResult(), suspects: g.all, failures: map[string]bool{}}
 	n := len(g.members)
 	r.t = &tester{graph: g, ask: ask, workers: max(1, s.Workers), records: map[string]*record{},
 		noise: &noise{rate: steadyRate}, left: mostQuestions(n)}
@@ -134,6 +135,10 @@ func (r *run) convict() error {
 		}
 		c.With = slices.Compact(r.named(with))
 		c.Dependants = slices.DeleteFunc(r.ids(r.down[a.unit]), func(id string) bool { return id == c.ID })
+		c.Circle = slices.Sorted(slices.Values(r.members[a.unit][1:]))
+		if c.Circle == nil {
+			c.Circle = []string{}
+		}
 		r.result.Culprits = append(r.result.Culprits, c)
 	}
 	if wrong > mostWrong {
