@@ -99,7 +99,9 @@ func (a *Agent) fix(ctx context.Context, l *look, f found, r *BisectReport) (err
 	var changes []journal.Change
 	for _, c := range r.Culprits {
 		inc.Culprits = append(inc.Culprits, history.Culprit(c))
-		change, err := remedy.Disable(l.site, l.wp, []string{c.Component}, inc.ID, "wpmend bisect --fix: "+c.Signature)
+	}
+	for _, id := range toSwitchOff(r.Culprits) {
+		change, err := remedy.Disable(l.site, l.wp, []string{id}, inc.ID, "wpmend bisect --fix: "+f.Signature)
 		if err != nil {
 			return err
 		}

@@ -219,11 +219,11 @@ func (h *healing) disableCulprits(ctx context.Context) (done bool, err error) {
 		return true, h.escalate(ctx)
 	}
 	if id := h.protected(); id != "" {
-		h.report.Advice = append(h.report.Advice, fmt.Sprintf("%s is at fault, but the configuration protects it from being switched off.", id))
+		h.report.Advice = append(h.report.Advice, fmt.Sprintf("%s would have to be switched off, but the configuration protects it.", id))
 		return true, h.escalate(ctx)
 	}
 	var changes []journal.Change
-	for _, id := range h.convicted() {
+	for _, id := range toSwitchOff(h.report.Culprits) {
 		change, err := remedy.Disable(h.site, h.wp, []string{id}, h.id(), h.because())
 		if err != nil {
 			return true, err
@@ -247,16 +247,8 @@ func (h *healing) searched(f found) {
 	}
 }
 
-func (h *healing) convicted() []string {
-	var ids []string
-	for _, c := range h.report.Culprits {
-		ids = append(ids, c.Component)
-	}
-	return ids
-}
-
 func (h *healing) protected() string {
-	for _, id := range h.convicted() {
+	for _, id := range toSwitchOff(h.report.Culprits) {
 		if slices.Contains(h.agent.config.Protected, id) {
 			return id
 		}

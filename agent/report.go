@@ -38,6 +38,8 @@ type Culprit struct {
 	Version   string   `json:"version"`
 	Signature string   `json:"signature"`
 	With      []string `json:"with"` // it fails only together with these
+	// Dependants require it and go off along with it; they are not at fault.
+	Dependants []string `json:"dependants"`
 }
 
 // BisectReport is the result of one search.

@@ -147,9 +147,23 @@ func (l *look) culprits(f found) []Culprit {
 	list := []Culprit{}
 	for _, c := range f.Culprits {
 		component, _, _ := l.wp.Component(c.ID)
-		list = append(list, Culprit{Component: c.ID, Version: component.Version, Signature: c.Signature, With: append([]string{}, c.With...)})
+		list = append(list, Culprit{Component: c.ID, Version: component.Version, Signature: c.Signature,
+			With: append([]string{}, c.With...), Dependants: append([]string{}, c.Dependants...)})
 	}
 	return list
+}
+
+// toSwitchOff are the culprits and what cannot work without them, each once.
+func toSwitchOff(culprits []Culprit) []string {
+	var ids []string
+	for _, c := range culprits {
+		for _, id := range append([]string{c.Component}, c.Dependants...) {
+			if !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids
 }
 
 // words says what a search found, for people.

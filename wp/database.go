@@ -121,9 +121,10 @@ func (d *Database) Close() error { return d.db.Close() }
 // reach the server.
 func (d *Database) Identity() string { return d.identity }
 
-// identify connects and asks the server who it is. MySQL's server_uuid and
-// MariaDB's server_uid survive a restart; older servers are told apart by
-// where they run.
+// identify connects and asks the server who it is. No single answer tells two
+// servers apart: MariaDB's server_uid is made of the network card and the port
+// (sql/mysqld.cc, calculate_server_uid), so servers of one machine that only use
+// sockets share it, and a copied data folder keeps MySQL's server_uuid.
 func (d *Database) identify(ctx context.Context) error {
 	server := map[string]string{}
 	err := d.query(ctx, func(scan func(...any) error) error {
@@ -137,12 +138,8 @@ func (d *Database) identify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	who := fmt.Sprintf("%s port %s socket %s data %s", server["hostname"], server["port"], server["socket"], server["datadir"])
-	for _, name := range []string{"server_uid", "server_uuid"} {
-		if server[name] != "" {
-			who = server[name]
-		}
-	}
+	who := fmt.Sprintf("%s port %s socket %s data %s id %s%s", server["hostname"], server["port"], server["socket"],
+		server["datadir"], server["server_uuid"], server["server_uid"])
 	if len(who) > 500 {
 		who = who[:500]
 	}

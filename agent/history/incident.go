@@ -66,6 +66,8 @@ type Culprit struct {
 	Version   string   `json:"version"`
 	Signature string   `json:"signature"`
 	With      []string `json:"with"` // it fails only together with these
+	// Dependants require it and go off along with it; they are not at fault.
+	Dependants []string `json:"dependants"`
 }
 
 // Change is one change to the live system; its id is the journal's.
@@ -102,7 +104,7 @@ func (i Incident) MarshalJSON() ([]byte, error) {
 // MarshalJSON writes an empty list as [], never as null.
 func (c Culprit) MarshalJSON() ([]byte, error) {
 	type plain Culprit
-	c.With = list(c.With)
+	c.With, c.Dependants = list(c.With), list(c.Dependants)
 	return json.Marshal(plain(c))
 }
 

@@ -109,6 +109,9 @@ func (p *page) culprits(culprits []agent.Culprit) {
 		if len(c.With) > 0 {
 			p.line("  It fails only together with %s.", strings.Join(c.With, ", "))
 		}
+		if len(c.Dependants) > 0 {
+			p.line("  It takes along %s, which cannot work without it.", strings.Join(c.Dependants, ", "))
+		}
 	}
 }
 
