@@ -55,8 +55,9 @@ type Site struct {
 	URL         string // WordPress' home, without a last slash
 }
 
-// Lab is one running host. Its methods may be used by one goroutine at a time;
-// several labs run side by side.
+// Lab is one running host; several run side by side. Methods that look at it may be
+// called from many goroutines, those that change it (Break, Mend, Stop…, Start…)
+// from one at a time.
 type Lab struct {
 	Dir     string // the lab's folder; all else lies in it
 	Address string // the loopback address of nginx (:80, :443) and of TCP pools

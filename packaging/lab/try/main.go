@@ -36,7 +36,7 @@ func run() int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err := show(ctx, *wpmend, fault, *stay)
+	err := show(ctx, os.Stdout, *wpmend, fault, *stay)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		fmt.Fprintln(os.Stderr, "interrupted; the lab is gone")

@@ -5,12 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"golang.org/x/term"
 
 	"wpmend/packaging/lab"
 )
@@ -60,6 +63,7 @@ func mendable(f lab.Fault) bool {
 }
 
 type stage struct {
+	out  io.Writer
 	l    *lab.Lab
 	argv []string // wpmend with its global flags
 	n    int
@@ -68,14 +72,14 @@ type stage struct {
 func (s *stage) title(format string, args ...any) {
 	s.n++
 	text := fmt.Sprintf("%d. %s", s.n, fmt.Sprintf(format, args...))
-	if info, err := os.Stdout.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+	if out, ok := s.out.(*os.File); ok && term.IsTerminal(int(out.Fd())) {
 		text = "\x1b[1m" + text + "\x1b[0m"
 	}
-	fmt.Printf("\n%s\n\n", text)
+	fmt.Fprintf(s.out, "\n%s\n\n", text)
 }
 
-func show(ctx context.Context, wpmend string, fault lab.Fault, stay bool) (err error) {
-	s := &stage{}
+func show(ctx context.Context, out io.Writer, wpmend string, fault lab.Fault, stay bool) (err error) {
+	s := &stage{out: out}
 	s.title("A shop comes up: nginx, PHP-FPM, MariaDB and WordPress with %d plugins", plugins)
 	started := time.Now()
 	if s.l, err = lab.Up(ctx, lab.Options{Plugins: plugins, TerminateTimeout: 5 * time.Second}); err != nil {
@@ -83,11 +87,17 @@ func show(ctx context.Context, wpmend string, fault lab.Fault, stay bool) (err e
 	}
 	defer func() { err = errors.Join(err, s.l.Close()) }()
 	site := s.l.Site(0)
-	fmt.Printf("   up in %.1f s, all of it in %s\n", time.Since(started).Seconds(), s.l.Dir)
+	fmt.Fprintf(s.out, "   up in %.1f s, all of it in %s\n", time.Since(started).Seconds(), s.l.Dir)
 	if _, err := s.visit(ctx); err != nil {
 		return err
 	}
+
+	s.title("wpmend is shown this site and no other, and looks at it while all is well")
 	if err := s.configure(wpmend); err != nil {
+		return err
+	}
+	// Not only for show: what was seen now tells it how to start FPM when FPM is down.
+	if _, err := s.wpmend(ctx, "sites"); err != nil {
 		return err
 	}
 
@@ -103,14 +113,12 @@ func show(ctx context.Context, wpmend string, fault lab.Fault, stay bool) (err e
 		return err
 	}
 
-	s.title("What does wpmend find? (changes nothing)")
-	for _, args := range [][]string{{"sites"}, {"check", site.Domain}} {
-		if _, err := s.wpmend(ctx, args...); err != nil {
-			return err
-		}
+	s.title("What is wrong? (check changes nothing)")
+	if _, err := s.wpmend(ctx, "check", site.Domain); err != nil {
+		return err
 	}
 
-	s.title("wpmend heals the site")
+	s.title("Heal it")
 	code, err := s.wpmend(ctx, "heal", site.Domain)
 	if err != nil {
 		return err
@@ -121,10 +129,10 @@ func show(ctx context.Context, wpmend string, fault lab.Fault, stay bool) (err e
 	if err != nil {
 		return err
 	}
+	fmt.Fprintln(s.out)
 	if _, err := s.wpmend(ctx, "incidents"); err != nil {
 		return err
 	}
-	fmt.Println("   A change is taken back with: wpmend incidents undo ID")
 	if stay {
 		s.wait(ctx)
 	}
@@ -132,7 +140,7 @@ func show(ctx context.Context, wpmend string, fault lab.Fault, stay bool) (err e
 	case well:
 		return nil
 	case !mendable(fault) && code == 4:
-		fmt.Println("\n   This fault is not wpmend's to mend: it named the cause and left all as it was.")
+		fmt.Fprintln(s.out, "   This fault is not wpmend's to mend: it named the cause and left all as it was.")
 		return nil
 	}
 	return errNotHealed
@@ -142,6 +150,7 @@ func show(ctx context.Context, wpmend string, fault lab.Fault, stay bool) (err e
 func (s *stage) configure(wpmend string) error {
 	config := filepath.Join(s.l.Dir, "wpmend.toml")
 	text := fmt.Sprintf("only = [%q]\n", s.l.Site(0).Root)
+	fmt.Fprintf(s.out, "   %s says: %s\n", config, text)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("cannot write wpmend's configuration: %w", err)
 	}
@@ -164,16 +173,16 @@ func (s *stage) visit(ctx context.Context) (well bool, err error) {
 	case well:
 		page += fmt.Sprintf(", a whole page, %d of %d plugins at work", strings.Count(body, "<!-- plugin-"), plugins)
 	}
-	fmt.Printf("   %s/ at %s:80 answers %s (%.2f s)\n", s.l.Site(0).URL, s.l.Address, page, time.Since(started).Seconds())
+	fmt.Fprintf(s.out, "   %s/ at %s:80 answers %s (%.2f s)\n", s.l.Site(0).URL, s.l.Address, page, time.Since(started).Seconds())
 	return well, nil
 }
 
 // wpmend runs one command of wpmend with its output as it is.
 func (s *stage) wpmend(ctx context.Context, args ...string) (code int, err error) {
 	argv := append(append([]string{}, s.argv...), args...)
-	fmt.Printf("$ wpmend %s\n", strings.Join(argv[1:], " "))
+	fmt.Fprintf(s.out, "$ wpmend %s\n", strings.Join(argv[1:], " "))
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, s.out, s.out
 	// Asked, not killed, when the try is interrupted: it has shadows to end.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
@@ -184,7 +193,7 @@ func (s *stage) wpmend(ctx context.Context, args ...string) (code int, err error
 		return 0, fmt.Errorf("cannot run wpmend %s: %w", args[0], err)
 	}
 	code = cmd.ProcessState.ExitCode()
-	fmt.Printf("   (exit code %d, %.1f s)\n\n", code, time.Since(started).Seconds())
+	fmt.Fprintf(s.out, "   (exit code %d, %.1f s)\n", code, time.Since(started).Seconds())
 	if code == 1 || code == 2 || code < 0 {
 		return code, fmt.Errorf("wpmend %s did not work: exit code %d", args[0], code)
 	}
@@ -193,7 +202,7 @@ func (s *stage) wpmend(ctx context.Context, args ...string) (code int, err error
 
 // wait keeps the site up until Enter or an interrupt.
 func (s *stage) wait(ctx context.Context) {
-	fmt.Printf(`
+	fmt.Fprintf(s.out, `
    The shop stays up until Enter or Ctrl-C. From another terminal:
    $ curl -H 'Host: %s' http://%s/
    $ sudo %s sites
