@@ -107,7 +107,7 @@ func (a *Agent) fix(ctx context.Context, l *look, f found, r *BisectReport) (err
 		}
 		changes = append(changes, change)
 	}
-	inc.Causes = diagnose.Convicted(l.causes, r.Culprits[0].Component, f.Odds, f.words(), time.Now())
+	inc.Causes = diagnose.Convicted(l.causes, r.Culprits[0].Component, f.Odds, time.Now(), f.proof()...)
 	applied, verified, err := a.apply(ctx, l, changes)
 	if err != nil || !verified {
 		return err

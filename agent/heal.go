@@ -178,18 +178,26 @@ func (h *healing) search(ctx context.Context) (found, error) {
 	return h.agent.searchShadow(ctx, h.look, h.target, h.suspects())
 }
 
+// recurrence is the time within which a second passing failure of a site is no
+// accident any more.
+const recurrence = 15 * time.Minute
+
 // passing ends an incident that did not last.
 func (h *healing) passing(failed, asked int) error {
-	if failed == 1 {
-		h.report.State = StateTransient
-		h.event("%d later answers were healthy", asked-1)
-		return nil
+	again, err := h.agent.failedBefore(h.site, time.Now().Add(-recurrence))
+	if err != nil {
+		return err
 	}
 	if err := h.open(); err != nil {
 		return err
 	}
+	h.event("%d of %d answers failed", failed, asked)
+	if failed == 1 && !again {
+		h.report.State = StateTransient
+		return nil
+	}
 	h.report.State = StateEscalated
-	h.report.Advice = append(h.report.Advice, fmt.Sprintf("%d of %d answers failed: the fault comes and goes. `wpmend check %s` shows what the logs say at a moment when it fails.", failed, asked, h.site.Domain))
+	h.report.Advice = append(h.report.Advice, fmt.Sprintf("The fault comes and goes: %d of %d answers failed. `wpmend check %s` shows what the logs say at a moment when it fails.", failed, asked, h.site.Domain))
 	return nil
 }
 
@@ -242,7 +250,7 @@ func (h *healing) searched(f found) {
 		h.event("convicted %s: %s", c.Component, c.Signature)
 	}
 	if len(h.report.Culprits) > 0 {
-		h.causes = diagnose.Convicted(h.causes, h.report.Culprits[0].Component, f.Odds, f.words(), h.front.Start)
+		h.causes = diagnose.Convicted(h.causes, h.report.Culprits[0].Component, f.Odds, time.Now(), f.proof()...)
 		h.report.Causes = h.causes
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"wpmend/agent/history"
@@ -70,4 +71,16 @@ func (h *healing) close(failed error) error {
 		inc.Changes = append(inc.Changes, history.Change(c))
 	}
 	return errors.Join(failed, h.agent.history.Close(*inc))
+}
+
+// failedBefore reports whether a passing failure of the site was recorded since.
+func (a *Agent) failedBefore(s site.Site, since time.Time) (bool, error) {
+	list, err := a.history.List(history.Filter{Site: s.ID})
+	var junk *history.JunkError
+	if err != nil && !errors.As(err, &junk) {
+		return false, err
+	}
+	return slices.ContainsFunc(list, func(i history.Incident) bool {
+		return i.State == history.Transient && i.Opened.After(since)
+	}), nil
 }

@@ -18,7 +18,7 @@ import (
 // plugins meanwhile, so it is never chosen by itself.
 func (a *Agent) searchRename(ctx context.Context, l *look, target *url.URL) (found, error) {
 	start := time.Now()
-	q := &questions{site: l.site, plugins: l.wp.Plugins()}
+	q := newQuestions(l)
 	live := 0
 	ask := func(ctx context.Context, round []bisect.Question) ([]bisect.Answer, error) {
 		answers := make([]bisect.Answer, 0, len(round))

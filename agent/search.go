@@ -34,6 +34,7 @@ type found struct {
 	searched int
 	live     int // changes to the live site, each put back
 	took     time.Duration
+	details  map[string]string // by id: what the failures that it causes look like
 }
 
 // searchShadow looks for the plugins at fault in a private copy of the pool.
@@ -50,7 +51,7 @@ func (a *Agent) searchShadow(ctx context.Context, l *look, target *url.URL, weig
 			a.log.Warn("cannot end the shadow", "site", l.site.Domain, "err", err)
 		}
 	}()
-	q := &questions{site: l.site, plugins: l.wp.Plugins()}
+	q := newQuestions(l)
 	ask := func(ctx context.Context, round []bisect.Question) ([]bisect.Answer, error) {
 		answers := make([]bisect.Answer, len(round))
 		errs := make([]error, len(round))
@@ -102,6 +103,11 @@ type questions struct {
 	outcome probe.Outcome
 	detail  string
 	closed  bool // a page with nothing but core ends in </html>
+	details map[string]string
+}
+
+func newQuestions(l *look) *questions {
+	return &questions{site: l.site, plugins: l.wp.Plugins(), details: map[string]string{}}
 }
 
 func (q *questions) masked(question bisect.Question) []wp.Component {
@@ -132,14 +138,33 @@ func (q *questions) judge(question bisect.Question, a shadow.Answer) bisect.Answ
 			q.outcome = probe.Incomplete
 		}
 	}
+	if id := q.suspect(question, a); id != "" && a.Detail != "" && answer.Verdict == bisect.Failing {
+		q.details[id] = a.Detail
+	}
 	if len(question.Masked) == len(q.plugins) && a.Outcome == probe.Healthy {
 		q.closed = a.Closed
 	}
 	return answer
 }
 
+// suspect is the one component that a failing answer speaks of: the only one let
+// in, or the one that its trace names.
+func (q *questions) suspect(question bisect.Question, a shadow.Answer) string {
+	if len(question.Masked) == len(q.plugins)-1 {
+		for _, p := range q.plugins {
+			if !slices.Contains(question.Masked, p.ID()) {
+				return p.ID()
+			}
+		}
+	}
+	if len(a.Blamed) > 0 {
+		return a.Blamed[0]
+	}
+	return ""
+}
+
 func (q *questions) found(r bisect.Result, start time.Time) found {
-	return found{Result: r, outcome: q.outcome, detail: q.detail, searched: len(q.plugins), took: time.Since(start)}
+	return found{Result: r, outcome: q.outcome, detail: q.detail, searched: len(q.plugins), took: time.Since(start), details: q.details}
 }
 
 // culprits completes the search's verdicts with what is known of the components.
@@ -177,6 +202,17 @@ func (f found) words() string {
 		return "the site fails even with every plugin masked: no plugin is at fault (theme, must-use plugins, drop-ins, core or the server remain)"
 	}
 	return "the search could not decide: " + f.Explanation
+}
+
+// proof is what the search saw, for the report on the cause.
+func (f found) proof() []string {
+	lines := []string{f.words()}
+	for _, c := range f.Culprits {
+		if detail := f.details[c.ID]; detail != "" {
+			lines = append(lines, c.ID+": "+detail)
+		}
+	}
+	return lines
 }
 
 // suspects weighs the plugins by the facts of the incident.

@@ -71,6 +71,12 @@ func byFastCGI(ctx context.Context, route Route, s site.Site, target *url.URL, t
 		a := Answer{Status: answer.Status, Header: answer.Header, Body: answer.Body, Truncated: answer.Truncated, Errors: r.Errors}
 		done, onward := step(s, u, a, hop, &r)
 		if done {
+			for _, root := range s.Roots() {
+				r.Signature = strings.ReplaceAll(r.Signature, root+"/", "")
+			}
+			if e, ok := firstFatal(r.Errors); ok && r.Outcome == Fatal {
+				r.Detail = fmt.Sprintf("PHP %s: %s in %s:%d", e.Kind, e.Message, e.File, e.Line)
+			}
 			return r
 		}
 		u = onward

@@ -78,7 +78,10 @@ func printable(s string) string {
 func (p *page) causes(causes []diagnose.Cause) {
 	for i, c := range causes {
 		word := "Cause"
-		if i > 0 {
+		switch {
+		case i > 0 && causes[0].Proven:
+			word = "Seen with it"
+		case i > 0:
 			word = "Perhaps also"
 		}
 		p.line("%s: %s (%.0f %% sure)", word, c.Cause, 100*c.Confidence)
