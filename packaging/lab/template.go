@@ -136,7 +136,11 @@ func buildTemplate(ctx context.Context, dir string) (err error) {
 		return err
 	}
 
-	staging := fmt.Sprintf("%s.%d", dir, os.Getpid())
+	// The caller holds the lock, so what lies there is of a build that was killed.
+	staging := dir + ".staging"
+	if err := os.RemoveAll(staging); err != nil {
+		return err
+	}
 	defer os.RemoveAll(staging)
 	if err := os.Mkdir(staging, 0o755); err != nil {
 		return err
