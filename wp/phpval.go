@@ -88,12 +88,19 @@ func number(s string) scalar {
 	return scalar{integer, strconv.FormatInt(n, 10)}
 }
 
+// maxText bounds, in bytes, what is put together: doubling a text a few dozen
+// times would fill any memory.
+const maxText = 64 << 10
+
 func concat(a, b scalar) scalar {
 	if a.kind == unknown || b.kind == unknown {
 		if b.kind == unknown && a.kind != unknown {
 			return b
 		}
 		return a
+	}
+	if len(a.text)+len(b.text) > maxText {
+		return unknownOf("a text that is too long to be followed")
 	}
 	return textOf(a.text + b.text)
 }

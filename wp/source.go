@@ -132,7 +132,7 @@ func (s *source) keyword(i int) string {
 // next finds an operator from i on in the same statement, stepping over
 // brackets; -1 if the statement ends first, or seems to have no end.
 func (s *source) next(i int, op string) int {
-	for limit := i + 1000; i < limit && !s.ends(i); i++ {
+	for limit := i + 200; i < limit && !s.ends(i); i++ {
 		switch {
 		case s.op(i, op):
 			return i
