@@ -85,7 +85,7 @@ func (a *Agent) priors(ctx context.Context, l *look, target *url.URL) map[string
 
 // fix switches the culprits off, as an incident of its own so that it can be undone.
 func (a *Agent) fix(ctx context.Context, l *look, f found, r *BisectReport) (err error) {
-	inc, err := a.history.Open(history.Incident{Site: historySite(l.site),
+	inc, err := a.history.Open(history.Incident{Site: ref(l.site),
 		Symptom: history.Symptom{Outcome: string(f.outcome), Signature: f.Signature, URL: l.target.String(), Status: l.front.Status}})
 	if err != nil {
 		return fmt.Errorf("write the history, so nothing was changed: %w", err)
@@ -97,9 +97,7 @@ func (a *Agent) fix(ctx context.Context, l *look, f found, r *BisectReport) (err
 		err = errors.Join(err, a.history.Close(inc))
 	}()
 	var changes []journal.Change
-	for _, c := range r.Culprits {
-		inc.Culprits = append(inc.Culprits, history.Culprit(c))
-	}
+	inc.Culprits = r.Culprits
 	for _, id := range toSwitchOff(r.Culprits) {
 		change, err := remedy.Disable(l.site, l.wp, []string{id}, inc.ID, "wpmend bisect --fix: "+f.Signature)
 		if err != nil {
@@ -115,7 +113,7 @@ func (a *Agent) fix(ctx context.Context, l *look, f found, r *BisectReport) (err
 	r.Fixed, inc.State = true, history.Resolved
 	for _, c := range applied {
 		r.Changes = append(r.Changes, changeRef(c))
-		inc.Changes = append(inc.Changes, history.Change(changeRef(c)))
 	}
+	inc.Changes = r.Changes
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"wpmend/agent/history"
 	"wpmend/agent/journal"
+	"wpmend/agent/lock"
 )
 
 // Incidents lists what happened, the newest first. Records that cannot be read are
@@ -32,7 +33,7 @@ func (a *Agent) UndoIncident(ctx context.Context, id string) (SwitchReport, erro
 	if err != nil {
 		return SwitchReport{}, err
 	}
-	r := SwitchReport{Site: SiteRef(inc.Site), Changes: []ChangeRef{}, Notes: []string{}}
+	r := SwitchReport{Site: inc.Site, Changes: []ChangeRef{}, Notes: []string{}}
 	release, err := a.holdRoot(inc.Site.Root, "undo")
 	if err != nil {
 		return r, err
@@ -90,5 +91,32 @@ func (a *Agent) Recover(ctx context.Context) (RecoverReport, error) {
 		r.Changes = append(r.Changes, Recovered{ID: o.ID, What: o.What, State: string(o.State), Note: note})
 		r.Clean = r.Clean && o.Err == nil && o.State != journal.Refused
 	}
-	return r, err
+	return r, errors.Join(err, a.closeInterrupted())
+}
+
+// closeInterrupted ends the incidents whose wpmend died.
+func (a *Agent) closeInterrupted() error {
+	list, err := a.history.List(history.Filter{})
+	var junk *history.JunkError
+	if err != nil && !errors.As(err, &junk) {
+		return err
+	}
+	var errs []error
+	for _, inc := range list {
+		if inc.State != history.Ongoing {
+			continue
+		}
+		release, err := a.holdRoot(inc.Site.Root, "recover")
+		var held *lock.Held
+		if errors.As(err, &held) {
+			continue // its wpmend lives
+		}
+		inc.State = history.Escalated
+		inc.Note(time.Now(), "wpmend was interrupted; what it had not verified was put back")
+		errs = append(errs, a.history.Close(inc))
+		if err == nil {
+			release()
+		}
+	}
+	return errors.Join(errs...)
 }

@@ -11,14 +11,12 @@ import (
 	"wpmend/agent/site"
 )
 
-func historySite(s site.Site) history.SiteRef { return history.SiteRef(ref(s)) }
-
 // open begins the incident's record, unless nothing is to be done anyway.
 func (h *healing) open() error {
 	if h.dry {
 		return nil
 	}
-	inc, err := h.agent.history.Open(history.Incident{Site: historySite(h.site), Opened: h.front.Start,
+	inc, err := h.agent.history.Open(history.Incident{Site: ref(h.site), Opened: h.front.Start,
 		Symptom: history.Symptom{Outcome: string(h.front.Outcome), Signature: h.front.Signature, URL: h.target.String(), Status: h.front.Status}})
 	if err != nil {
 		return fmt.Errorf("write the history, so nothing was changed: %w", err)
@@ -64,12 +62,7 @@ func (h *healing) close(failed error) error {
 	inc.State = string(r.State)
 	inc.Causes, inc.Advice = r.Causes, r.Advice
 	inc.Probes, inc.Repeats, inc.Seconds = r.Probes, r.Repeats, r.Seconds
-	for _, c := range r.Culprits {
-		inc.Culprits = append(inc.Culprits, history.Culprit(c))
-	}
-	for _, c := range r.Changes {
-		inc.Changes = append(inc.Changes, history.Change(c))
-	}
+	inc.Culprits, inc.Changes = r.Culprits, r.Changes
 	return errors.Join(failed, h.agent.history.Close(*inc))
 }
 

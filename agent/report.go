@@ -2,18 +2,20 @@ package agent
 
 import (
 	"wpmend/agent/diagnose"
+	"wpmend/agent/history"
 	"wpmend/agent/probe"
 	"wpmend/agent/site"
 )
 
-// SiteRef is how a site appears in every report.
-type SiteRef struct {
-	ID     string `json:"id"`
-	Domain string `json:"domain"`
-	Root   string `json:"root"`
-	Owner  string `json:"owner"`
-	Pool   string `json:"pool"`
-}
+// What reports share with the history has one shape everywhere.
+type (
+	// SiteRef is how a site appears in every report.
+	SiteRef = history.SiteRef
+	// Culprit is a component that was convicted.
+	Culprit = history.Culprit
+	// ChangeRef is one change to the live system, as reports show it.
+	ChangeRef = history.Change
+)
 
 func ref(s site.Site) SiteRef {
 	return SiteRef{ID: s.ID, Domain: s.Domain, Root: s.Root, Owner: s.OwnerName(), Pool: s.Pool.Name}
@@ -30,16 +32,6 @@ type CheckReport struct {
 	Seconds float64          `json:"seconds"`
 	Causes  []diagnose.Cause `json:"causes"`
 	Notes   []string         `json:"notes"` // what could not be read
-}
-
-// Culprit is a component that was convicted.
-type Culprit struct {
-	Component string   `json:"component"`
-	Version   string   `json:"version"`
-	Signature string   `json:"signature"`
-	With      []string `json:"with"` // it fails only together with these
-	// Dependants require it and go off along with it; they are not at fault.
-	Dependants []string `json:"dependants"`
 }
 
 // BisectReport is the result of one search.
@@ -61,15 +53,6 @@ type BisectReport struct {
 	Incident    string        `json:"incident,omitempty"`
 	Changes     []ChangeRef   `json:"changes"`
 	Notes       []string      `json:"notes"`
-}
-
-// ChangeRef is one change to the live system, as reports show it.
-type ChangeRef struct {
-	ID   string `json:"id"`
-	What string `json:"what"`
-	From string `json:"from"`
-	To   string `json:"to"`
-	Undo string `json:"undo"` // a command
 }
 
 // State is how an incident ended.
