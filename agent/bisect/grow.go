@@ -36,7 +36,7 @@ func (r *run) baselines(ctx context.Context) (done bool, err error) {
 
 // healthyTimes is how often nothing masked must be healthy before the search ends
 // with it: the incident says otherwise.
-const healthyTimes = 3
+const healthyTimes = 6
 
 // failing makes sure that nothing masked fails as the incident does.
 func (r *run) failing(ctx context.Context, whole query) (done bool, err error) {
@@ -142,18 +142,31 @@ func (r *run) grow(ctx context.Context, rest set) error {
 		if err != nil {
 			return err
 		}
-		if r.t.noise.on {
-			if err := r.t.settle(ctx, query{in: r.kept, why: "the healthy set", strict: true}); err != nil {
-				return err
-			}
-			if r.t.verdict(r.kept) != Healthy {
-				return errNoisy
-			}
+		if err := r.still(ctx); err != nil {
+			return err
 		}
 		r.aside = append(r.aside, setAside{unit: unit})
 		rest = rest.minus(r.kept).minus(r.down[unit])
 	}
 	r.suspects = rest
+	return nil
+}
+
+// still asks again whether the kept set is healthy when answers are noisy. One taken
+// for healthy by mistake would make everything let in after it look guilty, so it
+// has to be surer with every unit set aside.
+func (r *run) still(ctx context.Context) error {
+	if !r.t.noise.on {
+		return nil
+	}
+	q := r.let(nil)
+	q.strict, q.more = true, limit(0.1)*float64(len(r.aside))
+	if err := r.t.settle(ctx, q); err != nil {
+		return err
+	}
+	if r.t.verdict(q.in) != Healthy {
+		return errNoisy
+	}
 	return nil
 }
 

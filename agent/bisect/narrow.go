@@ -75,9 +75,12 @@ func (r *run) plan(order []int, k kind) plan {
 		if _, sure := r.suspect(order, 2*strong); !sure || !bold || k != growing {
 			return plan{cuts: r.spread(order, r.t.workers)}
 		}
-		whole, part := r.let(order), r.let(order[:at])
-		whole.times, part.times = seenTwice, seenTwice
-		return plan{cuts: []int{at}, spare: []query{r.alone(order[at]), part, whole}, bold: true}
+		spare := []query{r.alone(order[at]), r.let(order), r.let(order[:at])}
+		spare[1].times, spare[2].times = seenTwice, seenTwice
+		for i := range spare {
+			spare[i].spare = true
+		}
+		return plan{cuts: []int{at}, spare: spare, bold: true}
 	}
 	budget := r.budget()
 	if k != growing {

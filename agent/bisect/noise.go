@@ -12,24 +12,25 @@ var errNoisy = errors.New("answers contradict each other")
 // The sequential test (Wald, 1945). Of two hypotheses about a set, guilty: it fails
 // with the rate of the incident; innocent: it fails with the background's. Every
 // answer adds its log-likelihood ratio; the test ends where the odds of being wrong
-// fall below one in a thousand for a step of the search, and one in ten thousand for a
-// conviction. A search decides some ten sets, so its verdict is right with more
-// than 99 %.
+// fall below one in a thousand for a step of the search, and one in ten thousand for
+// a conviction.
 //
 // While no two answers contradict each other, one answer decides a step and two a
 // conviction; the odds then rest on steadyRate and background.
 const (
 	background = 0.01 // share of a healthy set's answers that fail anyway
 	steadyRate = 0.95 // share of a guilty set's answers that fail, if nothing says otherwise
-	// caution: a rate is taken for lower than it was measured, because only a rate
-	// overrated makes a guilty set look healthy.
-	caution    = 0.7
-	leastRate  = 0.05
-	stepError  = 1e-3
-	finalError = 1e-4
+	// Rates are taken for lower than the incident's, because only a rate overrated
+	// makes a guilty set look healthy: what is left of several culprits fails more
+	// rarely than all of them did.
+	stepCaution  = 0.7
+	finalCaution = 0.5
+	leastRate    = 0.02
+	stepError    = 1e-3
+	finalError   = 1e-4
 	// mostAnswers about one set; undecided then, it stays unresolved.
-	mostAnswers = 160
-	// The rate is measured until so many failures, or answers, were seen.
+	mostAnswers = 400
+	// The incident's rate is measured until so many failures, or answers, were seen.
 	rateFailing = 6
 	rateAnswers = 60
 )
@@ -37,22 +38,29 @@ const (
 // noise judges records.
 type noise struct {
 	on   bool
-	rate float64 // share of a guilty set's answers that fail
+	rate float64 // share of the incident's requests that fail, as measured
 }
 
 // odds is the log-likelihood ratio of guilty against innocent.
-func (n *noise) odds(r *record) float64 {
-	rate := n.rate
-	if !n.on {
-		rate = steadyRate
-	}
+func (n *noise) odds(r *record, strict bool) float64 {
+	rate := n.assumed(strict)
 	return float64(r.failing)*math.Log(rate/background) + float64(r.healthy)*math.Log((1-rate)/(1-background))
+}
+
+func (n *noise) assumed(strict bool) float64 {
+	switch {
+	case !n.on:
+		return steadyRate
+	case strict:
+		return max(leastRate, finalCaution*n.rate)
+	}
+	return max(leastRate, stepCaution*n.rate)
 }
 
 // wrong is the probability that the record's verdict is wrong, its hypotheses
 // being equally likely before.
 func (n *noise) wrong(r *record) float64 {
-	return 1 / (1 + math.Exp(math.Abs(n.odds(r))))
+	return 1 / (1 + math.Exp(math.Abs(n.odds(r, true))))
 }
 
 func (n *noise) verdict(r *record) Verdict {
@@ -65,7 +73,7 @@ func (n *noise) verdict(r *record) Verdict {
 		}
 		return Unresolved
 	}
-	switch odds := n.odds(r); {
+	switch odds := n.odds(r, false); {
 	case odds >= limit(stepError):
 		return Failing
 	case odds <= -limit(stepError):
@@ -76,24 +84,24 @@ func (n *noise) verdict(r *record) Verdict {
 
 func limit(wrong float64) float64 { return math.Log((1 - wrong) / wrong) }
 
-// missing is the least number of further answers that could decide a record.
-func (n *noise) missing(r *record, times int, strict bool) int {
+// missing is the least number of further answers that could decide a query.
+func (n *noise) missing(r *record, q query) int {
 	seen := r.healthy + r.failing
 	if !n.on {
-		return max(0, times-seen)
+		return max(0, max(q.times, 1)-seen)
 	}
 	bar := limit(stepError)
-	if strict {
-		bar = limit(finalError)
+	if q.strict {
+		bar = limit(finalError) + q.more
 	}
-	odds := n.odds(r)
+	rate, odds := n.assumed(q.strict), n.odds(r, q.strict)
 	switch {
 	case math.Abs(odds) >= bar || seen+r.unresolved >= mostAnswers:
 		return 0
 	case odds < 0:
-		return int(math.Ceil((bar + odds) / math.Log((1-background)/(1-n.rate))))
+		return int(math.Ceil((bar + odds) / math.Log((1-background)/(1-rate))))
 	}
-	return int(math.Ceil((bar - odds) / math.Log(n.rate/background)))
+	return int(math.Ceil((bar - odds) / math.Log(rate/background)))
 }
 
 // calibrate measures the rate of the incident once answers are known to be noisy.
@@ -107,7 +115,7 @@ func (r *run) calibrate(ctx context.Context) error {
 		seen := rec.healthy + rec.failing
 		if rec.failing >= rateFailing || seen+rec.unresolved >= rateAnswers {
 			if rec.failing > 0 {
-				r.t.noise.rate = min(max(leastRate, caution*float64(rec.failing)/float64(seen)), steadyRate)
+				r.t.noise.rate = min(float64(rec.failing)/float64(seen), steadyRate)
 			}
 			return nil
 		}

@@ -6,8 +6,18 @@ import (
 	"slices"
 )
 
-// mostConflicts of one candidate are named.
-const mostConflicts = 4
+const (
+	// mostConflicts of one candidate are named.
+	mostConflicts = 4
+	// A conflict rests on more answers than a lone culprit: a partner that fails only
+	// now and then by itself would look like one, and an innocent would be convicted.
+	// So the partners alone, a light page as a rule, are asked most often.
+	conflictFailing = 3
+	conflictHealthy = 4
+	partnersHealthy = 7
+	// So many partners are hardly ever real, and cost so many times the answers.
+	manyPartners = 4
+)
 
 // conflicts finds the sets of kept units with which a unit fails that is healthy
 // alone, none sharing a member: each member was needed for the failure.
@@ -32,7 +42,7 @@ func (r *run) conflicts(ctx context.Context, unit int) ([][]int, error) {
 				break
 			}
 		}
-		partners, err := r.partners(ctx, unit, in)
+		partners, err := r.partners(ctx, unit, in, kept)
 		var stuck *stuckError
 		if errors.As(err, &stuck) {
 			// The conviction stands without them; only their names are missing.
@@ -56,7 +66,7 @@ func (r *run) conflicts(ctx context.Context, unit int) ([][]int, error) {
 
 // partners finds the fewest units inside a failing set that a unit needs in order
 // to fail: the first that breaks the rest, then the first that breaks these two, …
-func (r *run) partners(ctx context.Context, unit int, failing set) ([]int, error) {
+func (r *run) partners(ctx context.Context, unit int, failing, kept set) ([]int, error) {
 	base := r.floor.union(r.up[unit])
 	var found []int
 	for {
@@ -76,7 +86,26 @@ func (r *run) partners(ctx context.Context, unit int, failing set) ([]int, error
 			return found, err
 		}
 		if r.t.verdict(base) != Healthy {
-			return found, nil
+			return found, r.conflict(ctx, unit, found, kept)
 		}
 	}
+}
+
+// conflict repeats the answers on which a conflict rests: the unit fails with its
+// partners alone and in the final context; without it both are healthy.
+func (r *run) conflict(ctx context.Context, unit int, partners []int, kept set) error {
+	r.kept = kept
+	without := r.floor
+	for _, u := range partners {
+		without = without.union(r.up[u])
+	}
+	with := without.union(r.up[unit])
+	healthy, failing := r.let(nil), r.final(unit)
+	few := query{in: with, why: "only " + r.words(with) + " let in", kind: membership}
+	fewer := query{in: without, why: "only " + r.words(without) + " let in", kind: membership}
+	healthy.times, failing.times, few.times, fewer.times = conflictHealthy, conflictFailing, conflictFailing, partnersHealthy
+	if len(partners) >= manyPartners {
+		healthy.times, failing.times, few.times, fewer.times = 3*healthy.times, 3*failing.times, 3*few.times, 3*fewer.times
+	}
+	return r.t.settle(ctx, failing, few, healthy, fewer)
 }

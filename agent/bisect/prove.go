@@ -8,10 +8,6 @@ import (
 // How often the final context must have been seen, with answers taken as certain.
 const (
 	seenTwice = 2
-	// A conflict rests on more answers: a lone culprit that fails only now and then
-	// looks like one, and then an innocent would be convicted.
-	conflictFailing = 3
-	conflictHealthy = 6
 	// mostSightings of a failure that never shows the same signature twice.
 	mostSightings = 5
 )
@@ -111,12 +107,6 @@ func (r *run) confirm(ctx context.Context) error {
 		}
 		if r.t.verdict(queries[i].in) != Healthy || len(a.conflicts) > 0 {
 			continue
-		}
-		healthy.times = conflictHealthy
-		failing := r.final(a.unit)
-		failing.times = conflictFailing
-		if err := r.t.settle(ctx, failing, healthy); err != nil {
-			return err
 		}
 		var err error
 		if r.aside[i].conflicts, err = r.conflicts(ctx, a.unit); err != nil {

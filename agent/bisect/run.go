@@ -35,7 +35,7 @@ type setAside struct {
 const mostWrong = 0.01
 
 // mostAttempts is how often contradictions may start the search again.
-const mostAttempts = 6
+const mostAttempts = 10
 
 func newRun(s Search, g *graph, ask Ask) *run {
 	r := &run{graph: g, want: s.Signature, result: newResult(), suspects: g.all, failures: map[string]bool{}}
@@ -43,7 +43,7 @@ func newRun(s Search, g *graph, ask Ask) *run {
 	r.t = &tester{graph: g, ask: ask, workers: max(1, s.Workers), records: map[string]*record{},
 		noise: &noise{rate: steadyRate}, left: mostQuestions(n)}
 	if s.Rate > 0 && s.Rate < 1 {
-		r.t.noise.on, r.t.noise.rate = true, max(leastRate, caution*s.Rate)
+		r.t.noise.on, r.t.noise.rate = true, s.Rate
 	}
 	r.t.accused = r.accused
 	r.t.tell = func(asked []Asked) {

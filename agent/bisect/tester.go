@@ -25,6 +25,9 @@ type query struct {
 	times int
 	// strict asks for the odds of a conviction when answers are noisy.
 	strict bool
+	more   float64 // log-odds wanted on top of that
+	// spare asks only where a round has room.
+	spare bool
 }
 
 // record is all that was ever answered about one set.
@@ -67,39 +70,53 @@ func (t *tester) record(in set) *record {
 func (t *tester) verdict(in set) Verdict { return t.noise.verdict(t.record(in)) }
 
 // settle asks until every query is decided, in rounds as wide as the workers
-// allow. It changes to noisy answers and returns errNoisy when answers contradict
-// each other for the first time.
+// allow; spare queries only fill rounds that are asked anyway. It changes to noisy
+// answers and returns errNoisy when answers contradict each other for the first
+// time.
 func (t *tester) settle(ctx context.Context, queries ...query) error {
 	for {
-		var round []query
-		for _, q := range queries {
-			for range t.missing(q, round) {
-				if len(round) < t.workers {
-					round = append(round, q)
-				}
-			}
-		}
+		round := t.fill(nil, queries, false)
 		if len(round) == 0 {
 			return nil
 		}
-		if err := t.put(ctx, round); err != nil {
+		if err := t.put(ctx, t.fill(round, queries, true)); err != nil {
 			return err
 		}
 	}
 }
 
-// missing is how many more answers a query wants, beside those already in the round.
-func (t *tester) missing(q query, round []query) int {
-	for _, other := range round {
-		if other.in.equal(q.in) {
-			return 0
+// fill adds to a round what the queries still want.
+func (t *tester) fill(round, queries []query, spare bool) []query {
+	for _, q := range queries {
+		if q.spare != spare {
+			continue
+		}
+		for range t.missing(q) - count(round, q.in) {
+			if len(round) < t.workers {
+				round = append(round, q)
+			}
 		}
 	}
+	return round
+}
+
+func count(round []query, in set) int {
+	n := 0
+	for _, q := range round {
+		if q.in.equal(in) {
+			n++
+		}
+	}
+	return n
+}
+
+// missing is how many more answers a query wants.
+func (t *tester) missing(q query) int {
 	r := t.record(q.in)
 	if r.healthy+r.failing == 0 && r.unresolved > 0 {
 		return min(1, max(0, unresolvedTries-r.unresolved))
 	}
-	return t.noise.missing(r, max(q.times, 1), q.strict)
+	return t.noise.missing(r, q)
 }
 
 // put asks one round.
