@@ -46,7 +46,7 @@ func TestPrependEmbedsThePoolsOwn(t *testing.T) {
 		source []byte
 		want   string
 	}{
-		{Prepend(""), "$pool = array('value' => '');"},
+		{Prepend(""), "$pool = array(/*POOL*/);"},
 		{Prepend("none"), "$pool = array('value' => '');"},
 		{Prepend(`/a'b\c.php`), `$pool = array('value' => '/a\'b\\c.php');`},
 		{PrependAdmin(""), "$pool = array('admin' => '');"},
@@ -220,6 +220,10 @@ func TestPrependTurnsWritesIntoNothing(t *testing.T) {
 		same("SHOW TABLES LIKE 'wp\\_x'"), same("DESCRIBE wp_posts"), same("desc wp_posts"), same("EXPLAIN SELECT 1"),
 		same("SET NAMES utf8mb4"), same("SET SESSION sql_mode=''"), same("WITH x AS (SELECT 1) SELECT * FROM x"),
 		same("CREATE TEMPORARY TABLE t (a INT)"), same("DROP TEMPORARY TABLE t"), same(""),
+		same("create temporary table if not exists `tmp` (a INT)"), same("INSERT IGNORE INTO `tmp` VALUES (1)"), same("replace into tmp values (1)"),
+		same("SELECT 'for update' FROM x"), {"SELECT a FROM x FOR UPDATE", "SELECT a FROM x"}, {"select a from x\nfor  update skip locked ;", "select a from x"},
+		{"SELECT a FROM x LOCK IN SHARE MODE", "SELECT a FROM x"}, {"SELECT 'x' FROM y FOR SHARE OF `y`", "SELECT 'x' FROM y"},
+		{"INSERT INTO wp_posts (a) VALUES (1)", ""}, {"insert into `wp_users` values (1)", ""}, {"INSERT INTO wp_postmeta VALUES (1)", one},
 		{"INSERT INTO wp_options VALUES (1)", one}, {"\n\tinsert ignore into x values (1)", one}, {"REPLACE INTO x VALUES (1)", one},
 		{"/* c */ INSERT INTO x VALUES (1)", one},
 		{"UPDATE wp_options SET a = 1", none}, {"DELETE FROM wp_options", none}, {"TRUNCATE x", none}, {"truncate table x", none},
@@ -241,6 +245,7 @@ func TestPrependTurnsWritesIntoNothing(t *testing.T) {
 	quoted := strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(string(list))
 	var got [2][]string
 	runPrepend(t, openDir(t), Prepend(""), []string{MaskParam + "="}, nil, `
+		$GLOBALS['wpdb'] = (object) array('posts' => 'wp_posts', 'users' => 'wp_users');
 		$out = array();
 		foreach (json_decode('`+quoted+`') as $sql) { $out[] = apply_filters('query', $sql); }
 		return array($out, array(apply_filters('query', str_repeat("/* x */\n", 200000) . 'DELETE FROM x')));`, &got)

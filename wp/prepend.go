@@ -15,15 +15,22 @@ const GatewayPrependParam = "WPMEND_PREPEND"
 
 // Prepend is the PHP file that a shadow runs before WordPress: it hides what
 // the request's [MaskParam] names and keeps the request from writing to the
-// database. Original is the live pool's php_value[auto_prepend_file], "" none:
-// our file takes its place and loads, afterwards, what would have applied.
+// database. Original is the live pool's php_value[auto_prepend_file], "" if the
+// pool has none: our file takes its place and loads, afterwards, what would have
+// applied. A pool that sets it to nothing gives "none".
 //
-// It must be set by php_admin_value: as a php_value a .user.ini would replace it
-// and nothing would be masked.
-func Prepend(original string) []byte { return prepend("value", original) }
+// It must be set by php_admin_value, and the pool's own be left out: as a
+// php_value a .user.ini would replace it, of two php_admin_value the first would
+// win, and nothing would be masked.
+func Prepend(original string) []byte {
+	if original == "" {
+		return bytes.Clone(prependPHP)
+	}
+	return prepend("value", original)
+}
 
-// PrependAdmin is [Prepend] for a pool that sets php_admin_value: no .user.ini
-// is asked then, even if original is "".
+// PrependAdmin is [Prepend] for a pool that sets php_admin_value, "" included: no
+// .user.ini is asked then.
 func PrependAdmin(original string) []byte { return prepend("admin", original) }
 
 func prepend(key, original string) []byte {

@@ -15,11 +15,13 @@
  *  - Every other write through wpdb is exchanged, by its "query" filter, for a
  *    SELECT that changes nothing and succeeds. An INSERT counts one row, so that
  *    code which gives up after a failed insert goes on to where it breaks on the
- *    live site. UPDATE and DELETE count none: loops that delete until nothing is
- *    left must end. Transactions and table locks are left out as well, since they
- *    would make the live site wait for a request that hangs.
+ *    live site; but one of a post, comment, term or user fails, since WordPress
+ *    loads it at once and breaks if it is not there. UPDATE and DELETE count no
+ *    row: loops that delete until nothing is left must end. Transactions and
+ *    locks are left out as well: a request that hangs would make the live site
+ *    wait.
  *  - What goes round wpdb on the same connection meets a read-only session and
- *    gets an error.
+ *    gets an error. Temporary tables work.
  * A transaction that is rolled back would be truer to the site, but keeps row
  * locks as long as the request hangs. Temporary copies of the tables would cost
  * as much as the tables are large. Connections that a plugin opens by itself
@@ -34,6 +36,7 @@ if (!class_exists('Wpmend_Shadow', false)) {
         private static $fallback = '';
         private static $template = false;
         private static $session = null;
+        private static $temporary = array();
 
         public static function begin()
         {
@@ -184,12 +187,13 @@ if (!class_exists('Wpmend_Shadow', false)) {
             }
             switch (strtoupper($m[1])) {
                 case 'SELECT':
+                case 'WITH':
+                    return preg_replace('~\s(?:FOR\s+(?:UPDATE|SHARE)|LOCK\s+IN\s+SHARE\s+MODE)\b[\w\s`.,]*+;?\s*$~i', '', $sql);
                 case 'SHOW':
                 case 'DESCRIBE':
                 case 'DESC':
                 case 'EXPLAIN':
                 case 'USE':
-                case 'WITH':
                 case 'VALUES':
                 case 'TABLE':
                 case 'DO':
@@ -198,28 +202,55 @@ if (!class_exists('Wpmend_Shadow', false)) {
                     return preg_match('~transaction|autocommit|read_only|global|persist~i', $sql) ? 'SELECT 1 LIMIT 0' : $sql;
                 case 'CREATE':
                 case 'DROP':
-                    return preg_match('~^\s*(?:CREATE|DROP)\s+TEMPORARY\s~i', $sql) ? $sql : 'SELECT 1 LIMIT 0';
+                    if (!preg_match('~^\s*(?:CREATE|DROP)\s+TEMPORARY\s+TABLE\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?`?(\w+)~i', $sql, $m)) {
+                        return 'SELECT 1 LIMIT 0';
+                    }
+                    self::$temporary[$m[1]] = true;
+                    // Only this one statement may write: code that goes round wpdb may be next.
+                    self::run('SET SESSION TRANSACTION READ WRITE');
+                    $done = self::run($sql);
+                    self::run('SET SESSION TRANSACTION READ ONLY');
+                    return $done ? 'SELECT 1' : $sql;
                 case 'INSERT':
                 case 'REPLACE':
-                    // An object cache that was let in must not be told of success.
-                    return self::letsObjectCacheIn() ? 'SELECT 1 LIMIT 0' : 'SELECT 1';
+                    return self::insert($sql);
             }
             return 'SELECT 1 LIMIT 0';
+        }
+
+        private static function insert($sql)
+        {
+            $table = preg_match('~(?:INSERT|REPLACE)\s+(?:(?:LOW_PRIORITY|DELAYED|HIGH_PRIORITY|IGNORE|INTO)\s+)*+`?(\w+)~i', $sql, $m) ? $m[1] : '';
+            if (isset(self::$temporary[$table])) {
+                return $sql;
+            }
+            foreach (array('posts', 'comments', 'terms', 'term_taxonomy', 'users', 'links') as $name) {
+                if (isset($GLOBALS['wpdb']->$name) && $GLOBALS['wpdb']->$name === $table) {
+                    return ''; // wpdb answers false
+                }
+            }
+            // An object cache that was let in must not be told of success.
+            return self::letsObjectCacheIn() ? 'SELECT 1 LIMIT 0' : 'SELECT 1';
         }
 
         private static function makeReadOnly()
         {
             $wpdb = isset($GLOBALS['wpdb']) ? $GLOBALS['wpdb'] : null;
             $session = is_object($wpdb) && isset($wpdb->dbh) ? $wpdb->dbh : null;
-            if (!($session instanceof mysqli) || $session === self::$session) {
-                return;
+            if ($session instanceof mysqli && $session !== self::$session) {
+                self::$session = $session;
+                self::run('SET SESSION TRANSACTION READ ONLY');
             }
-            self::$session = $session;
+        }
+
+        // Behind wpdb's back, so that it counts and logs nothing. Where a proxy does
+        // not know the statement, the filter alone must do.
+        private static function run($sql)
+        {
             try {
-                @mysqli_query($session, 'SET SESSION TRANSACTION READ ONLY');
+                return self::$session instanceof mysqli && @mysqli_query(self::$session, $sql);
             } catch (Exception $e) {
-                // A proxy that does not know it: the filter alone must do.
-                unset($e);
+                return false;
             }
         }
 
@@ -251,26 +282,25 @@ if (!class_exists('Wpmend_Shadow', false)) {
             return false;
         }
 
-        // The auto_prepend_file that would apply were ours not in its place, by
-        // PHP's own order of precedence; '' if none or if it is masked.
+        // The auto_prepend_file that would apply were ours not in its place, '' if
+        // none or if it is masked. The order is PHP's own, as measured on PHP 8.2: a
+        // gateway's PHP_VALUE beats the pool's php_admin_value, and then .user.ini
+        // too; otherwise .user.ini beats PHP_VALUE.
         public static function prepend()
         {
             $gateway = explode(':', self::$gateway, 2);
-            if ($gateway[0] === 'admin') {
+            $locked = $gateway[0] === 'admin' || isset(self::$pool['admin']);
+            $file = $locked ? null : self::userIni();
+            if ($file === null && count($gateway) === 2) {
                 $file = $gateway[1];
-            } elseif (isset(self::$pool['admin'])) {
-                $file = self::$pool['admin'];
-            } else {
-                $file = self::userIni();
-                if ($file === null && $gateway[0] === 'value') {
-                    $file = $gateway[1];
+            }
+            foreach (array('admin', 'value') as $key) {
+                if ($file === null && isset(self::$pool[$key])) {
+                    $file = self::$pool[$key];
                 }
-                if ($file === null && isset(self::$pool['value']) && self::$pool['value'] !== '') {
-                    $file = self::$pool['value'];
-                }
-                if ($file === null) {
-                    $file = (string) get_cfg_var('auto_prepend_file');
-                }
+            }
+            if ($file === null) {
+                $file = (string) get_cfg_var('auto_prepend_file');
             }
             // Ourselves: set from outside the pool (php -d).
             return $file === __FILE__ || self::hides('prepend', basename($file)) ? '' : $file;
