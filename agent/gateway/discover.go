@@ -35,11 +35,8 @@ func Discover(ctx context.Context, procs []process.Process) ([]Gateway, []error)
 	var errs []error
 	type key struct{ binary, config, prefix string }
 	seen := map[key]int{}
-	for _, p := range procs {
-		title, ok := masterTitle(p)
-		if !ok {
-			continue
-		}
+	for _, p := range masters(procs) {
+		title, _ := masterTitle(p)
 		if err := p.SpeaksForHost(); err != nil {
 			errs = append(errs, fmt.Errorf("nginx is not asked: %w", err))
 			continue
@@ -65,6 +62,24 @@ func Discover(ctx context.Context, procs []process.Process) ([]Gateway, []error)
 		}
 	}
 	return found, errs
+}
+
+// masters are the processes with a master's title. A worker has it too for the moment between its fork and its own
+// title; unlike a master that replaces its parent it has no children.
+func masters(procs []process.Process) []process.Process {
+	titled, parents := map[int]bool{}, map[int]bool{}
+	for _, p := range procs {
+		_, ok := masterTitle(p)
+		titled[p.PID] = ok
+		parents[p.PPID] = true
+	}
+	var found []process.Process
+	for _, p := range procs {
+		if titled[p.PID] && (!titled[p.PPID] || parents[p.PID]) {
+			found = append(found, p)
+		}
+	}
+	return found
 }
 
 func masterTitle(p process.Process) (string, bool) {
@@ -132,26 +147,26 @@ func run(parent context.Context, b bounds, binary string, args ...string) (stdou
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return nil, nil, fmt.Errorf("%s does not end within %s: does a host name in it not resolve?", what, b.time)
 	case err != nil:
-		return nil, nil, fmt.Errorf("%s: %w: %s", what, err, ownWords(words.Bytes()))
+		return nil, nil, fmt.Errorf("%s: %w: %s", what, err, ownWords(words.kept.Bytes()))
 	}
-	return out.Bytes(), words.Bytes(), nil
+	return out.kept.Bytes(), words.kept.Bytes(), nil
 }
 
-// limited keeps the first max bytes.
+// limited keeps the first max bytes. The buffer is no embedded one: io.Copy would find its ReadFrom and pass Write by.
 type limited struct {
-	bytes.Buffer
+	kept bytes.Buffer
 	max  int
 	over bool
 	full func()
 }
 
 func (l *limited) Write(b []byte) (int, error) {
-	room := l.max - l.Len()
+	room := l.max - l.kept.Len()
 	if len(b) <= room {
-		return l.Buffer.Write(b)
+		return l.kept.Write(b)
 	}
 	l.over = true
-	l.Buffer.Write(b[:room])
+	l.kept.Write(b[:room])
 	if l.full != nil {
 		l.full()
 	}

@@ -24,9 +24,9 @@ func parseRecord(text string, loc *time.Location) (LogRecord, bool) {
 	if !ok {
 		return rec, false
 	}
-	// A day that does not exist is no record; nginx never writes one.
+	// A day that does not exist, or that lies before all clocks of Unix, is no record.
 	t, err := time.ParseInLocation(stampLayout, stamp, loc)
-	if err != nil {
+	if err != nil || t.Year() < 1970 {
 		return rec, false
 	}
 	rec.Time = t
@@ -76,14 +76,20 @@ func (rec *LogRecord) context(s string) (message string, found bool) {
 			return s, false
 		}
 		at := from + i
-		if rec.fields(s[at+len(first):]) {
+		// Nothing quoted so far: these are nginx' own words, so the fields begin here, and a quote that a visitor put
+		// into the request cannot have come from before.
+		own := from == 0 && !strings.Contains(s[:at], `"`)
+		if rec.fields(s[at+len(first):], own) {
 			return s[:at], true
 		}
 		from = at + len(first)
 	}
 }
 
-func (rec *LogRecord) fields(s string) bool {
+var quotedFields = [...]string{`, request: "`, `, subrequest: "`, `, upstream: "`, `, host: "`, `, referrer: "`}
+
+// fields reads the fields after ", client: "; own says that they certainly are nginx' fields.
+func (rec *LogRecord) fields(s string, own bool) bool {
 	client, s, ok := strings.Cut(s, ",")
 	s, named := strings.CutPrefix(s, " server: ")
 	if !ok || client == "" || !named {
@@ -95,20 +101,22 @@ func (rec *LogRecord) fields(s string) bool {
 	} else {
 		server, s = s, ""
 	}
-	var values [5]string
-	for i, name := range [...]string{`, request: "`, `, subrequest: "`, `, upstream: "`, `, host: "`, `, referrer: "`} {
+	var values [len(quotedFields)]string
+	for i, name := range quotedFields {
 		rest, ok := strings.CutPrefix(s, name)
 		if !ok {
 			continue
 		}
 		end := -1
-		switch i {
-		case 0:
-			end = requestEnd(rest)
-		case 4: // the last one; it may hold quotes
+		switch {
+		case i == len(quotedFields)-1: // the last one; it may hold quotes
 			if strings.HasSuffix(rest, `"`) {
 				end = len(rest) - 1
 			}
+		case own:
+			end = fieldEnd(rest, quotedFields[i+1:])
+		case i == 0:
+			end = requestEnd(rest)
 		default:
 			end = strings.IndexByte(rest, '"')
 		}
@@ -133,6 +141,24 @@ func requestEnd(s string) int {
 			i++
 		case '"':
 			return i
+		}
+	}
+	return -1
+}
+
+// fieldEnd finds the quote that another field, or the end, comes after: nginx escapes none within a field.
+func fieldEnd(s string, next []string) int {
+	for i := 0; i < len(s); i++ {
+		if s[i] != '"' {
+			continue
+		}
+		if i == len(s)-1 {
+			return i
+		}
+		for _, name := range next {
+			if strings.HasPrefix(s[i+1:], name) {
+				return i
+			}
 		}
 	}
 	return -1

@@ -43,9 +43,13 @@ func start(t *testing.T, addr string, cmd *exec.Cmd) *exec.Cmd {
 		_ = cmd.Wait()
 	})
 	for range 2000 {
+		// The socket is there before the master has written its title.
+		title, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", cmd.Process.Pid))
 		if conn, err := net.Dial("tcp", addr); err == nil {
 			conn.Close()
-			return cmd
+			if strings.HasPrefix(string(title), titleHead) {
+				return cmd
+			}
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
