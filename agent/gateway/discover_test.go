@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"sort"
 	"strings"
 	"syscall"
 	"testing"
@@ -55,6 +56,8 @@ func TestDiscover(t *testing.T) {
 	if len(found) != 2 {
 		t.Fatalf("%d gateways, %v", len(found), errs)
 	}
+	// They come by PID, and PIDs begin anew one day.
+	sort.Slice(found, func(i, j int) bool { return found[i].Config < found[j].Config })
 	for i, want := range []struct{ config, prefix, name, addr, log string }{
 		{dir + "/1/nginx.conf", "/usr/share/nginx", "one.example", first, dir + "/1/error.log"},
 		{dir + "/2/conf/n.conf", dir + "/2", "two.example", second, dir + "/2/from-g.log"},
