@@ -245,3 +245,9 @@ func (r result) limit(d time.Duration) {
 		r.t.Errorf("took %s, more than four times the limit of %s", r.took, d)
 	}
 }
+
+// owners are the user and the group of a file.
+func owners(info os.FileInfo) (uid, gid int) {
+	st := info.Sys().(*syscall.Stat_t) // always so on Linux
+	return int(st.Uid), int(st.Gid)
+}
