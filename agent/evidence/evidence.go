@@ -138,9 +138,9 @@ func (m Marks) gateway(f *diagnose.Facts, s site.Site) error {
 	return nil
 }
 
-// ofSite: nginx writes the vhost's first name, which no visitor can choose.
+// ofSite: nginx writes its own name of the vhost, which no visitor can choose.
 func ofSite(l gateway.LogRecord, s site.Site) bool {
-	return slices.ContainsFunc(s.Vhosts, func(v gateway.Vhost) bool { return len(v.Names) > 0 && v.Names[0] == l.Server })
+	return slices.ContainsFunc(s.Vhosts, func(v gateway.Vhost) bool { return v.LogName() == l.Server })
 }
 
 func (m Marks) master(f *diagnose.Facts, s site.Site) error {
