@@ -94,8 +94,9 @@ type Culprit struct {
 	// Circle lists the dependants that it requires in turn: none of them can be let in
 	// without the others, so the fault may lie in any.
 	Circle []string
-	// OnlyWithout names other culprits: the failure was seen only while they were
-	// masked, so this one may merely need them. Both must be off either way.
+	// OnlyWithout names culprits of the incident's failure, when this one has another
+	// that was seen only while they were masked: it may merely need them. Both must be
+	// off either way.
 	OnlyWithout []string
 }
 

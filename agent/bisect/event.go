@@ -9,7 +9,7 @@ import (
 type Event struct {
 	Round   int // from 1
 	Asked   []Asked
-	Suspect []string // the components among which the next culprit is, sorted; all of them at first
+	Suspect []string // the components among which the next culprit (or partner of one) is, sorted
 	Aside   []string // set aside as culprits so far, in the order in which they were found
 	Probes  int      // distinct questions so far
 	Repeats int

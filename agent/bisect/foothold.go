@@ -19,8 +19,7 @@ func (r *run) foothold(ctx context.Context, none set) (done bool, err error) {
 		}
 		// Either the unit is at fault, or it cured what the smaller sets lack.
 		in := r.without(none.with(unit))
-		q := query{in: in, why: "only " + r.name(unit) + " masked", kind: detour}
-		if err := r.t.settle(ctx, q); err != nil {
+		if err := r.t.settle(ctx, r.about(in, detour)); err != nil {
 			return false, err
 		}
 		if r.t.verdict(in) == Healthy {
@@ -34,7 +33,9 @@ func (r *run) foothold(ctx context.Context, none set) (done bool, err error) {
 	}
 	r.result.Finding = FailsAllMasked
 	r.result.Explanation = "with everything masked it fails in another way (" + r.t.record(none).signature + "), and no healthy set was found"
-	return true, r.t.settle(ctx, query{in: none, why: "all masked", times: 2})
+	all := r.about(none, detour)
+	all.times = seenTwice
+	return true, r.t.settle(ctx, all)
 }
 
 // turn walks from the anchors up until the failure becomes the incident's, and
@@ -50,8 +51,7 @@ func (r *run) turn(ctx context.Context, anchors set) (int, error) {
 		for _, u := range order[:at] {
 			in = in.with(u)
 		}
-		q := query{in: in, why: "a part let in", kind: detour}
-		if err := r.t.settle(ctx, q); err != nil {
+		if err := r.t.settle(ctx, r.about(in, detour)); err != nil {
 			return -1, err
 		}
 		switch {

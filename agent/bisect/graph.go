@@ -178,6 +178,22 @@ func (g *graph) named(units []int) []string {
 // name is how people know a unit.
 func (g *graph) name(u int) string { return g.members[u][0] }
 
+// describe says in words what is let in.
+func (g *graph) describe(in set) string {
+	off := g.all.minus(in)
+	switch {
+	case off.empty():
+		return "nothing masked"
+	case in.empty():
+		return "all masked"
+	case off.len() <= 2:
+		return "only " + g.words(off) + " masked"
+	case in.len() <= 3:
+		return "only " + g.words(in) + " let in"
+	}
+	return fmt.Sprintf("%d of %d let in", in.len(), g.all.len())
+}
+
 // words names a set for people, shortly.
 func (g *graph) words(of set) string {
 	ids := g.ids(of)

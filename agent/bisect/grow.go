@@ -2,17 +2,17 @@ package bisect
 
 import (
 	"context"
-	"fmt"
+	"strings"
 )
 
 // baselines asks for nothing masked and all masked, and finds the healthy set from
 // which to grow. It is done when that settles the search.
 func (r *run) baselines(ctx context.Context) (done bool, err error) {
 	none := r.floor
-	whole := query{in: r.all, why: "nothing masked"}
+	whole := r.about(r.all, growing)
 	first := []query{whole}
 	if r.t.workers > 1 && !r.all.empty() {
-		first = append(first, query{in: none, why: "all masked"})
+		first = append(first, r.about(none, growing))
 	}
 	order := r.order(r.all)
 	if at, ok := r.suspect(order, strong); ok && r.t.workers > 2 {
@@ -28,7 +28,7 @@ func (r *run) baselines(ctx context.Context) (done bool, err error) {
 	if done, err := r.failing(ctx, whole); done || err != nil {
 		return done, err
 	}
-	if err := r.t.settle(ctx, query{in: none, why: "all masked"}); err != nil {
+	if err := r.t.settle(ctx, r.about(none, growing)); err != nil {
 		return false, err
 	}
 	return r.footing(ctx, none)
@@ -43,7 +43,7 @@ func (r *run) failing(ctx context.Context, whole query) (done bool, err error) {
 	rec := r.t.record(r.all)
 	switch r.t.verdict(r.all) {
 	case Unresolved:
-		return false, stuckf("nothing masked: no answer could be judged (asked %d times)", rec.healthy+rec.failing+rec.unresolved)
+		return false, r.unresolved(r.all)
 	case Healthy:
 		whole.times = healthyTimes
 		r.result.Finding = HealthyUnmasked
@@ -73,7 +73,9 @@ func (r *run) footing(ctx context.Context, none set) (done bool, err error) {
 	rec := r.t.record(none)
 	if r.t.verdict(none) == Failing && rec.signatures[r.want] > 0 || r.all.empty() {
 		r.result.Finding = FailsAllMasked
-		return true, r.t.settle(ctx, query{in: none, why: "all masked", times: 2})
+		all := r.about(none, growing)
+		all.times = seenTwice
+		return true, r.t.settle(ctx, all)
 	}
 	return r.foothold(ctx, none)
 }
@@ -103,25 +105,27 @@ func (r *run) let(more []int) query {
 	for _, u := range more {
 		in = in.with(u)
 	}
-	why := fmt.Sprintf("%d of %d let in", in.len(), r.all.len())
-	if off := r.all.minus(in); off.len() <= 2 {
-		why = "only " + r.words(off) + " masked"
-	} else if in.len() <= 2 {
-		why = "only " + r.words(in) + " let in"
-	}
-	return query{in: in, why: why}
+	return r.about(in, growing)
 }
+
+// about is the question for a set.
+func (r *run) about(in set, k kind) query { return query{in: in, why: r.describe(in), kind: k} }
 
 // alone is the question whether a unit fails by itself.
 func (r *run) alone(u int) query {
-	return query{in: r.floor.union(r.up[u]), why: "only " + r.name(u) + " let in", kind: membership}
+	return r.about(r.floor.union(r.up[u]), membership)
 }
 
 // grow lets the rest in, setting aside each unit that breaks the kept set.
 func (r *run) grow(ctx context.Context, rest set) error {
 	for !rest.empty() {
-		r.suspects = rest
 		whole := r.kept.union(rest)
+		r.suspects = func() set {
+			if r.t.verdict(whole) == Healthy {
+				return newSet(r.all.len())
+			}
+			return rest
+		}
 		queries := []query{r.let(rest.items())}
 		if n := len(r.aside); n > 0 && r.t.workers > 1 {
 			// Needed in any case, so it may as well share the round.
@@ -132,7 +136,7 @@ func (r *run) grow(ctx context.Context, rest set) error {
 		}
 		switch r.t.verdict(whole) {
 		case Healthy:
-			r.kept, r.suspects = whole, newSet(r.all.len())
+			r.kept = whole
 			return nil
 		case Unresolved:
 			return r.unresolved(whole)
@@ -148,7 +152,7 @@ func (r *run) grow(ctx context.Context, rest set) error {
 		r.aside = append(r.aside, setAside{unit: unit})
 		rest = rest.minus(r.kept).minus(r.down[unit])
 	}
-	r.suspects = rest
+	r.suspects = func() set { return rest }
 	return nil
 }
 
@@ -172,6 +176,9 @@ func (r *run) still(ctx context.Context) error {
 
 func (r *run) unresolved(in set) error {
 	rec := r.t.record(in)
-	return stuckf("no answer could be judged with %s masked and all else let in (asked %d times)",
-		r.words(r.all.minus(in)), rec.healthy+rec.failing+rec.unresolved)
+	off := strings.Join(r.ids(r.all.minus(in)), ", ")
+	if off == "" {
+		off = "nothing"
+	}
+	return stuckf("no answer could be judged with %s masked (asked %d times)", off, rec.healthy+rec.failing+rec.unresolved)
 }

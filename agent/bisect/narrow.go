@@ -14,7 +14,7 @@ const mostDetours = 8
 func (r *run) narrow(ctx context.Context, window set, k kind) (int, error) {
 	detours := 0
 	for window.len() > 1 {
-		r.suspects = window
+		r.suspects = func() set { return window }
 		order := r.order(window)
 		if k == growing && len(order) == 2 {
 			unit, err := r.pair(ctx, order)
@@ -29,6 +29,7 @@ func (r *run) narrow(ctx context.Context, window set, k kind) (int, error) {
 			q.kind = k
 			queries = append(queries, q)
 		}
+		r.suspects = func() set { return r.part(order, p.cuts) }
 		left := r.budget() - 1
 		if err := r.t.settle(ctx, append(queries, p.spare...)...); err != nil {
 			return -1, err
@@ -41,12 +42,9 @@ func (r *run) narrow(ctx context.Context, window set, k kind) (int, error) {
 			r.t.reclass(k, len(queries))
 			continue
 		}
+		window = r.part(order, p.cuts)
 		for _, u := range order[:low] {
 			r.kept = r.kept.with(u)
-		}
-		window = newSet(r.all.len())
-		for _, u := range order[low:high] {
-			window = window.with(u)
 		}
 		if k == growing && p.bold && !within(window.len(), left) {
 			r.grace++
@@ -119,6 +117,16 @@ func (r *run) between(order, cuts []int) (low, high int) {
 	return low, high
 }
 
+// part is what between leaves of a window.
+func (r *run) part(order, cuts []int) set {
+	low, high := r.between(order, cuts)
+	part := newSet(r.all.len())
+	for _, u := range order[low:high] {
+		part = part.with(u)
+	}
+	return part
+}
+
 func (r *run) asked(more []int) bool { return r.t.records[r.let(more).in.key()] != nil }
 
 // fresh reports whether a cut is left that was not asked yet.
@@ -152,6 +160,18 @@ func (r *run) pair(ctx context.Context, order []int) (int, error) {
 	}
 	signature := r.t.record(r.let(order).in).signature
 	queries := []query{r.alone(order[1]), r.alone(order[0])}
+	fails := func(i int) bool {
+		return r.t.verdict(queries[i].in) == Failing && r.t.record(queries[i].in).signature == signature
+	}
+	r.suspects = func() set {
+		left := newSet(r.all.len())
+		for i, u := range []int{order[1], order[0]} {
+			if left = left.with(u); fails(i) {
+				return newSet(r.all.len()).with(u)
+			}
+		}
+		return left
+	}
 	if r.t.slow && r.t.workers > 1 {
 		if err := r.t.settle(ctx, queries...); err != nil {
 			return -1, err
@@ -161,7 +181,7 @@ func (r *run) pair(ctx context.Context, order []int) (int, error) {
 		if err := r.t.settle(ctx, queries[i]); err != nil {
 			return -1, err
 		}
-		if r.t.verdict(queries[i].in) == Failing && r.t.record(queries[i].in).signature == signature {
+		if fails(i) {
 			return u, nil
 		}
 	}

@@ -109,7 +109,7 @@ func (r *run) calibrate(ctx context.Context) error {
 	if !r.t.noise.on {
 		return nil
 	}
-	q := query{in: r.all, why: "nothing masked"}
+	q := r.about(r.all, growing)
 	for {
 		rec := r.t.record(r.all)
 		seen := rec.healthy + rec.failing

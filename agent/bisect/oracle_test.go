@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -38,7 +39,11 @@ func plain(n int) []Component {
 }
 
 func (w *world) index(id string) int {
-	return slices.IndexFunc(w.components, func(c Component) bool { return c.ID == id })
+	i, err := strconv.Atoi(strings.TrimPrefix(id, "plugin:p"))
+	if err != nil || i >= len(w.components) {
+		return -1
+	}
+	return i
 }
 
 // in turns a mask into what is let in.

@@ -33,16 +33,17 @@ func (r *run) conflicts(ctx context.Context, unit int) ([][]int, error) {
 			in = in.minus(r.down[u])
 		}
 		in = in.union(r.up[unit])
-		if len(found) > 0 {
-			q := query{in: in, why: "without the partners of " + r.name(unit), kind: membership}
-			if err := r.t.settle(ctx, q); err != nil {
+		small, ok := r.smallestFailing(r.up[unit], in)
+		if !ok {
+			if err := r.t.settle(ctx, r.about(in, membership)); err != nil {
 				return nil, err
 			}
 			if r.t.verdict(in) != Failing {
 				break
 			}
+			small = in
 		}
-		partners, err := r.partners(ctx, unit, in, kept)
+		partners, err := r.partners(ctx, unit, small, kept)
 		var stuck *stuckError
 		if errors.As(err, &stuck) {
 			// The conviction stands without them; only their names are missing.
@@ -64,6 +65,17 @@ func (r *run) conflicts(ctx context.Context, unit int) ([][]int, error) {
 	return found, nil
 }
 
+// smallestFailing is the least set seen failing that holds some units and stays
+// within others.
+func (r *run) smallestFailing(holds, inside set) (least set, ok bool) {
+	for _, in := range r.t.known {
+		if holds.within(in) && in.within(inside) && r.t.verdict(in) == Failing && (!ok || in.len() < least.len()) {
+			least, ok = in, true
+		}
+	}
+	return least, ok
+}
+
 // partners finds the fewest units inside a failing set that a unit needs in order
 // to fail: the first that breaks the rest, then the first that breaks these two, …
 func (r *run) partners(ctx context.Context, unit int, failing, kept set) ([]int, error) {
@@ -82,7 +94,7 @@ func (r *run) partners(ctx context.Context, unit int, failing, kept set) ([]int,
 		found = append(found, u)
 		failing = r.kept.with(u)
 		base = base.union(r.up[u])
-		if err := r.t.settle(ctx, query{in: base, why: "only " + r.words(base) + " let in", kind: membership}); err != nil {
+		if err := r.t.settle(ctx, r.about(base, membership)); err != nil {
 			return found, err
 		}
 		if r.t.verdict(base) != Healthy {
@@ -101,8 +113,7 @@ func (r *run) conflict(ctx context.Context, unit int, partners []int, kept set) 
 	}
 	with := without.union(r.up[unit])
 	healthy, failing := r.let(nil), r.final(unit)
-	few := query{in: with, why: "only " + r.words(with) + " let in", kind: membership}
-	fewer := query{in: without, why: "only " + r.words(without) + " let in", kind: membership}
+	few, fewer := r.about(with, membership), r.about(without, membership)
 	healthy.times, failing.times, few.times, fewer.times = conflictHealthy, conflictFailing, conflictFailing, partnersHealthy
 	if len(partners) >= manyPartners {
 		healthy.times, failing.times, few.times, fewer.times = 3*healthy.times, 3*failing.times, 3*few.times, 3*fewer.times

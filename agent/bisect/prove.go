@@ -35,9 +35,8 @@ func (r *run) prove(ctx context.Context) error {
 
 // final is the site with everything let in but the other candidates.
 func (r *run) final(unit int) query {
-	in := r.kept.union(r.up[unit])
-	q := r.let(in.minus(r.kept).items())
-	q.kind, q.strict = acquitting, true
+	q := r.about(r.kept.union(r.up[unit]), acquitting)
+	q.strict = true
 	return q
 }
 
@@ -54,7 +53,11 @@ func (r *run) needed(ctx context.Context) error {
 			q.strict = false
 			queries = append(queries, q)
 		}
-		if err := r.t.settle(ctx, queries...); err != nil {
+		spare := r.certain()
+		for i := range spare {
+			spare[i].spare = true
+		}
+		if err := r.t.settle(ctx, append(slices.Clone(queries), spare...)...); err != nil {
 			return err
 		}
 		at := slices.IndexFunc(queries, func(q query) bool { return r.t.verdict(q.in) == Healthy })
@@ -87,8 +90,27 @@ func (r *run) waiting() set {
 // confirm repeats the final context until it is certain, and asks whether each
 // candidate fails alone.
 func (r *run) confirm(ctx context.Context) error {
-	healthy := r.let(nil)
-	healthy.times, healthy.strict = seenTwice, true
+	if err := r.t.settle(ctx, r.certain()...); err != nil {
+		return err
+	}
+	for i, a := range r.aside {
+		if err := r.sameWay(ctx, a.unit); err != nil {
+			return err
+		}
+		if r.t.verdict(r.alone(a.unit).in) != Healthy || len(a.conflicts) > 0 {
+			continue
+		}
+		var err error
+		if r.aside[i].conflicts, err = r.conflicts(ctx, a.unit); err != nil {
+			return err
+		}
+	}
+	return r.stands()
+}
+
+// certain is what a conviction asks for: whether each candidate fails alone, and the
+// final context twice.
+func (r *run) certain() []query {
 	var queries []query
 	for _, a := range r.aside {
 		queries = append(queries, r.alone(a.unit))
@@ -98,22 +120,9 @@ func (r *run) confirm(ctx context.Context) error {
 		q.times = seenTwice
 		queries = append(queries, q)
 	}
-	if err := r.t.settle(ctx, append(queries, healthy)...); err != nil {
-		return err
-	}
-	for i, a := range r.aside {
-		if err := r.sameWay(ctx, a.unit); err != nil {
-			return err
-		}
-		if r.t.verdict(queries[i].in) != Healthy || len(a.conflicts) > 0 {
-			continue
-		}
-		var err error
-		if r.aside[i].conflicts, err = r.conflicts(ctx, a.unit); err != nil {
-			return err
-		}
-	}
-	return r.stands()
+	healthy := r.let(nil)
+	healthy.times, healthy.strict = seenTwice, true
+	return append(queries, healthy)
 }
 
 // sameWay wants one and the same failure twice: what fails in another way each time
@@ -126,8 +135,7 @@ func (r *run) sameWay(ctx context.Context, unit int) error {
 			return nil
 		}
 		if q.times > mostSightings {
-			return stuckf("with only %s masked the site fails in another way each time, %d times in a row",
-				r.words(r.all.minus(q.in)), rec.failing)
+			return stuckf("with %s the site fails in another way each time, %d times in a row", q.why, rec.failing)
 		}
 		if err := r.t.settle(ctx, q); err != nil {
 			return err
@@ -172,9 +180,7 @@ func (r *run) fewer(ctx context.Context) (bool, error) {
 		if in.len() <= r.kept.len() {
 			continue
 		}
-		q := r.let(nil)
-		q.in, q.why, q.kind = in, "only "+r.words(r.all.minus(in))+" masked", membership
-		if err := r.t.settle(ctx, q); err != nil {
+		if err := r.t.settle(ctx, r.about(in, membership)); err != nil {
 			return false, err
 		}
 		if r.t.verdict(in) != Healthy {
@@ -196,12 +202,12 @@ func (r *run) fewer(ctx context.Context) (bool, error) {
 }
 
 // shadowed tells culprits with a failure of their own from those that may merely
-// need another culprit: was that failure ever seen with both let in?
+// need a culprit of the incident's: was that failure ever seen with both let in?
 func (r *run) shadowed() {
 	for i, a := range r.aside {
-		signature := r.t.record(r.final(a.unit).in).signature
+		signature := r.signature(a.unit)
 		for _, b := range r.aside {
-			if b.unit == a.unit || signature == r.want {
+			if signature == r.want || r.signature(b.unit) != r.want {
 				continue
 			}
 			both := r.up[a.unit].union(r.up[b.unit])
@@ -213,3 +219,6 @@ func (r *run) shadowed() {
 		}
 	}
 }
+
+// signature is how a candidate fails in the final context.
+func (r *run) signature(unit int) string { return r.t.record(r.final(unit).in).signature }

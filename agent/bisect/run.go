@@ -18,7 +18,7 @@ type run struct {
 	kept  set        // seen healthy; never shrinks within an attempt
 	aside []setAside // candidates for guilt
 
-	suspects set             // for the progress
+	suspects func() set      // among which the next culprit is, by the answers so far; for the progress
 	steps    int             // culprits looked for so far, for the budget
 	grace    int             // questions beyond Bound that strong evidence has cost
 	failures map[string]bool // signatures of the windows narrowed so far
@@ -38,7 +38,7 @@ const mostWrong = 0.01
 const mostAttempts = 10
 
 func newRun(s Search, g *graph, ask Ask) *run {
-	r := &run{graph: g, want: s.Signature, result: newResult(), suspects: g.all, failures: map[string]bool{}}
+	r := &run{graph: g, want: s.Signature, result: newResult(), failures: map[string]bool{}}
 	n := len(g.members)
 	r.t = &tester{graph: g, ask: ask, workers: max(1, s.Workers), records: map[string]*record{},
 		noise: &noise{rate: steadyRate}, left: mostQuestions(n)}
@@ -50,7 +50,7 @@ func newRun(s Search, g *graph, ask Ask) *run {
 		if s.Progress == nil {
 			return
 		}
-		e := Event{Round: r.t.rounds, Asked: asked, Suspect: r.ids(r.suspects), Aside: []string{}, Probes: r.t.probes, Repeats: r.t.repeats}
+		e := Event{Round: r.t.rounds, Asked: asked, Suspect: r.ids(r.suspects()), Aside: []string{}, Probes: r.t.probes, Repeats: r.t.repeats}
 		for _, a := range r.aside {
 			e.Aside = append(e.Aside, r.name(a.unit))
 		}
@@ -59,9 +59,9 @@ func newRun(s Search, g *graph, ask Ask) *run {
 	return r
 }
 
-// mostQuestions ends a search whose answers follow no rule; every lawful one, with all
-// n units guilty and all answers noisy, needs less.
-func mostQuestions(n int) int { return 2000 + 100*Bound(n, n) }
+// mostQuestions ends a search whose answers follow no rule. Certain answers need
+// less even with all n units guilty, noisy ones with a handful of them.
+func mostQuestions(n int) int { return 3000 + 4*Bound(n, n) }
 
 func newResult() Result {
 	return Result{Culprits: []Culprit{}, Acquitted: []string{}}
@@ -70,7 +70,7 @@ func newResult() Result {
 // search runs attempts until one ends without a contradiction.
 func (r *run) search(ctx context.Context) error {
 	for try := 1; ; try++ {
-		r.floor, r.kept, r.aside, r.suspects = newSet(r.all.len()), nil, nil, r.all
+		r.floor, r.kept, r.aside, r.suspects = newSet(r.all.len()), nil, nil, r.unkept
 		r.steps, r.result.Explanation = 0, ""
 		r.result.Acquitted, r.result.Culprits = []string{}, []Culprit{}
 		err := r.attempt(ctx)
@@ -96,6 +96,17 @@ func (r *run) attempt(ctx context.Context) error {
 	}
 	r.result.Finding = Found
 	return r.convict()
+}
+
+// unkept is what no healthy answer has cleared yet.
+func (r *run) unkept() set {
+	least := r.all
+	for _, in := range r.t.known {
+		if off := r.all.minus(in); r.t.verdict(in) == Healthy && off.len() < least.len() {
+			least = off
+		}
+	}
+	return least
 }
 
 func (r *run) finish() Result {
