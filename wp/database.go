@@ -2,7 +2,6 @@ package wp
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"regexp"
@@ -16,7 +15,7 @@ const (
 	ioTimeout      = 5 * time.Second  // one read or write
 	queryTimeout   = 10 * time.Second // all of one question
 	lockTimeout    = 3                // seconds; less than queryTimeout, so that nothing is written after we gave up
-	maxAnswer      = 32 << 20         // bytes of one answer
+	maxAnswer      = 16 << 20         // bytes of one answer
 	maxPacket      = 16 << 20         // bytes of one question
 	maxOption      = 4 << 20          // bytes of an option that is written
 )
@@ -26,7 +25,7 @@ const (
 // [Database.SwapOption] and [Database.SwapNetworkOption]. It may be used by
 // several goroutines; they wait for its single connection.
 type Database struct {
-	db       *sql.DB
+	link     *link
 	limit    *limiter
 	at       DBHost
 	name     string // of the database
@@ -46,7 +45,7 @@ var prefixes = regexp.MustCompile(`^[A-Za-z0-9_$]+$`)
 // [ErrNoTable] for the rest.
 func OpenDatabase(ctx context.Context, c Config, defaultSocket string) (*Database, error) {
 	d := &Database{limit: &limiter{}, network: c.mayBeNetwork(), site: "1"}
-	if v, ok := c.Constants["SITE_ID_CURRENT_SITE"]; ok && v.Known {
+	if v, ok := c.Constants["SITE_ID_CURRENT_SITE"]; ok && v.Known && v.Text != "" && digits(v.Text) == v.Text {
 		d.site = v.Text
 	}
 	values := map[string]string{}
@@ -77,7 +76,8 @@ func OpenDatabase(ctx context.Context, c Config, defaultSocket string) (*Databas
 	m.Net, m.Addr = d.at.Network, d.at.Addr
 	m.Timeout, m.ReadTimeout, m.WriteTimeout = connectTimeout, ioTimeout, ioTimeout
 	m.MaxAllowedPacket = maxPacket
-	m.ClientFoundRows = true // a swap to an equal value has found its row
+	m.ClientFoundRows = true   // a swap to an equal value has found its row
+	m.InterpolateParams = true // one round trip a question, and no prepared statements for proxies to lose
 	m.Logger = &mysql.NopLogger{}
 	m.DialFunc = dialer{c.Owner, d.limit}.dial
 	m.Params = map[string]string{
@@ -93,11 +93,9 @@ func OpenDatabase(ctx context.Context, c Config, defaultSocket string) (*Databas
 	if err != nil {
 		return nil, fmt.Errorf("prepare the connection to %s: %w", d.at.Addr, err)
 	}
-	d.db = sql.OpenDB(connector)
-	d.db.SetMaxOpenConns(1)
-	d.db.SetConnMaxIdleTime(30 * time.Second)
+	d.link = newLink(connector)
 	if err := d.identify(ctx); err != nil {
-		d.db.Close()
+		d.link.close()
 		return nil, err
 	}
 	return d, nil
@@ -114,7 +112,10 @@ func (c Config) mayBeNetwork() bool {
 }
 
 // Close gives the connection back.
-func (d *Database) Close() error { return d.db.Close() }
+func (d *Database) Close() error {
+	d.link.close()
+	return nil
+}
 
 // Identity tells databases apart: it names the server, the database and the
 // table prefix. Sites that give the same one share their options, however they
@@ -127,12 +128,8 @@ func (d *Database) Identity() string { return d.identity }
 // sockets share it, and a copied data folder keeps MySQL's server_uuid.
 func (d *Database) identify(ctx context.Context) error {
 	server := map[string]string{}
-	err := d.query(ctx, func(scan func(...any) error) error {
-		var name, value string
-		if err := scan(&name, &value); err != nil {
-			return err
-		}
-		server[name] = value
+	err := d.query(ctx, 2, func(v []string) error {
+		server[v[0]] = v[1]
 		return nil
 	}, "SHOW VARIABLES WHERE Variable_name IN ('server_uuid','server_uid','hostname','port','socket','datadir')")
 	if err != nil {
@@ -149,27 +146,22 @@ func (d *Database) identify(ctx context.Context) error {
 
 var errTooLarge = errors.New("the value is too large")
 
-// query runs one bounded question and hands each row to row.
-func (d *Database) query(ctx context.Context, row func(scan func(...any) error) error, question string, args ...any) error {
+// query runs one bounded question and hands each row, of so many columns, to row.
+func (d *Database) query(ctx context.Context, columns int, row func([]string) error, question string, args ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	d.limit.allow(maxAnswer)
-	rows, err := d.db.QueryContext(ctx, question, args...)
-	if err != nil {
-		return d.explain(err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := row(rows.Scan); err != nil {
-			return d.explain(err)
+	return d.explain(d.link.query(ctx, func(v []string) error {
+		if len(v) != columns {
+			return fmt.Errorf("%w: %d columns instead of %d", errProtocol, len(v), columns)
 		}
-	}
-	return d.explain(rows.Err())
+		return row(v)
+	}, question, args...))
 }
 
 // swap sets a value if it is still the old one. Both travel as hexadecimal
 // digits and are compared and stored as bytes: no character set is applied.
-func (d *Database) swap(ctx context.Context, table, column, where string, key []any, old, value []byte) (bool, error) {
+func (d *Database) swap(ctx context.Context, table, column, where string, key []string, old, value []byte) (bool, error) {
 	if len(value) > maxOption || len(old) > maxOption {
 		return false, fmt.Errorf("%w: more than %d bytes are not written", errTooLarge, maxOption)
 	}
@@ -177,11 +169,7 @@ func (d *Database) swap(ctx context.Context, table, column, where string, key []
 	defer cancel()
 	d.limit.allow(maxAnswer)
 	question := fmt.Sprintf("UPDATE `%s%s` SET %s = UNHEX(?) WHERE %s AND CAST(%s AS BINARY) = UNHEX(?)", d.prefix, table, column, where, column)
-	args := append([]any{fmt.Sprintf("%x", value)}, key...)
-	done, err := d.db.ExecContext(ctx, question, append(args, fmt.Sprintf("%x", old))...)
-	if err != nil {
-		return false, d.explain(err)
-	}
-	n, err := done.RowsAffected()
+	args := append([]string{fmt.Sprintf("%x", value)}, key...)
+	n, err := d.link.exec(ctx, question, append(args, fmt.Sprintf("%x", old))...)
 	return n > 0, d.explain(err)
 }

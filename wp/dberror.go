@@ -57,6 +57,9 @@ func (d *Database) explain(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case d.limit.exceeded() != nil:
+		// The driver reports its connection as broken.
+		return fmt.Errorf("%s: %w", d, d.limit.exceeded())
 	case errors.As(err, &server):
 		if known, ok := serverErrors[server.Number]; ok {
 			return fmt.Errorf("%w: %s (%w): %s", known.kind, d, server, known.hint)

@@ -8,7 +8,6 @@ import (
 	"os/user"
 	"runtime"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -32,32 +31,7 @@ func (d dialer) dial(ctx context.Context, network, addr string) (net.Conn, error
 	if err != nil {
 		return nil, err
 	}
-	return &limitedConn{conn, d.limit}, nil
-}
-
-// limiter bounds what is read from the server, which may be a customer's.
-type limiter struct{ left atomic.Int64 }
-
-func (l *limiter) allow(n int64) { l.left.Store(n) }
-
-func (l *limiter) spend(n int) error {
-	if l.left.Add(-int64(n)) < 0 {
-		return fmt.Errorf("%w: the server's answer has more than %d bytes", errTooLarge, maxAnswer)
-	}
-	return nil
-}
-
-type limitedConn struct {
-	net.Conn
-	limit *limiter
-}
-
-func (c *limitedConn) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	if over := c.limit.spend(n); over != nil {
-		return 0, over
-	}
-	return n, err
+	return &limitedConn{Conn: conn, limit: d.limit}, nil
 }
 
 // dialAs connects to a socket as another user. The kernel checks the path with

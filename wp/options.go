@@ -32,21 +32,12 @@ func (d *Database) Options(ctx context.Context, names ...string) (map[string][]b
 	if len(names) == 0 {
 		return found, nil
 	}
-	args := make([]any, len(names))
-	for i, n := range names {
-		args[i] = n
-	}
 	question := fmt.Sprintf("SELECT option_name, CAST(option_value AS BINARY) FROM `%soptions` WHERE option_name IN (?%s)",
 		d.prefix, strings.Repeat(",?", len(names)-1))
-	err := d.query(ctx, func(scan func(...any) error) error {
-		var name string
-		var value []byte
-		if err := scan(&name, &value); err != nil {
-			return err
-		}
-		found[name] = value
+	err := d.query(ctx, 2, func(v []string) error {
+		found[v[0]] = []byte(v[1])
 		return nil
-	}, question, args...)
+	}, question, names...)
 	if err != nil {
 		return nil, fmt.Errorf("read options: %w", err)
 	}
@@ -57,7 +48,7 @@ func (d *Database) Options(ctx context.Context, names ...string) (map[string][]b
 // are not, or if there is no such option. After an error it is not known
 // whether the option was set: read it.
 func (d *Database) SwapOption(ctx context.Context, name string, old, value []byte) (bool, error) {
-	ok, err := d.swap(ctx, "options", "option_value", "option_name = ?", []any{name}, old, value)
+	ok, err := d.swap(ctx, "options", "option_value", "option_name = ?", []string{name}, old, value)
 	if err != nil {
 		return false, fmt.Errorf("set option %q: %w", name, err)
 	}
@@ -71,7 +62,10 @@ func (d *Database) NetworkPlugins(ctx context.Context) ([]byte, error) {
 		return nil, nil
 	}
 	var value []byte
-	err := d.query(ctx, func(scan func(...any) error) error { return scan(&value) },
+	err := d.query(ctx, 1, func(v []string) error {
+		value = []byte(v[0])
+		return nil
+	},
 		fmt.Sprintf("SELECT CAST(meta_value AS BINARY) FROM `%ssitemeta` WHERE meta_key = ? AND site_id = ? ORDER BY meta_id DESC LIMIT 1", d.prefix), sitewide, d.site)
 	if errors.Is(err, ErrNoTable) {
 		return nil, nil
@@ -85,7 +79,7 @@ func (d *Database) NetworkPlugins(ctx context.Context) ([]byte, error) {
 // SwapNetworkPlugins sets active_sitewide_plugins as [Database.SwapOption] sets
 // an option.
 func (d *Database) SwapNetworkPlugins(ctx context.Context, old, value []byte) (bool, error) {
-	ok, err := d.swap(ctx, "sitemeta", "meta_value", "meta_key = ? AND site_id = ?", []any{sitewide, d.site}, old, value)
+	ok, err := d.swap(ctx, "sitemeta", "meta_value", "meta_key = ? AND site_id = ?", []string{sitewide, d.site}, old, value)
 	if err != nil {
 		return false, fmt.Errorf("set the network's plugins: %w", err)
 	}
@@ -121,18 +115,14 @@ const maxOptions = 100_000
 // network's plugins are there as "network:active_sitewide_plugins".
 func (d *Database) RawOptions(ctx context.Context) (map[string]string, error) {
 	found := map[string]string{}
-	add := func(scan func(...any) error) error {
-		var name, digest string
-		if err := scan(&name, &digest); err != nil {
-			return err
-		}
-		found[name] = digest
+	add := func(v []string) error {
+		found[v[0]] = v[1]
 		if len(found) > maxOptions {
 			return fmt.Errorf("%w: more than %d options", errTooLarge, maxOptions)
 		}
 		return nil
 	}
-	err := d.query(ctx, add, fmt.Sprintf("SELECT option_name, SHA2(CAST(option_value AS BINARY), 256) FROM `%soptions`"+
+	err := d.query(ctx, 2, add, fmt.Sprintf("SELECT option_name, SHA2(CAST(option_value AS BINARY), 256) FROM `%soptions`"+
 		" WHERE option_name NOT LIKE '\\_transient\\_%%' AND option_name NOT LIKE '\\_site\\_transient\\_%%'", d.prefix))
 	if err != nil {
 		return nil, fmt.Errorf("compare options: %w", err)
@@ -140,7 +130,7 @@ func (d *Database) RawOptions(ctx context.Context) (map[string]string, error) {
 	if !d.network {
 		return found, nil
 	}
-	err = d.query(ctx, add, fmt.Sprintf("SELECT CONCAT('network:', meta_key), SHA2(CAST(meta_value AS BINARY), 256) FROM `%ssitemeta`"+
+	err = d.query(ctx, 2, add, fmt.Sprintf("SELECT CONCAT('network:', meta_key), SHA2(CAST(meta_value AS BINARY), 256) FROM `%ssitemeta`"+
 		" WHERE meta_key = ? AND site_id = ?", d.prefix), sitewide, d.site)
 	if err != nil && !errors.Is(err, ErrNoTable) {
 		return nil, fmt.Errorf("compare options: %w", err)
