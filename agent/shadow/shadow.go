@@ -84,7 +84,10 @@ func prepend(p fpm.Pool) []byte {
 	if admin, ok := p.Get("php_admin_value[auto_prepend_file]"); ok {
 		return wp.PrependAdmin(admin)
 	}
-	original, _ := p.Get("php_value[auto_prepend_file]")
+	original, set := p.Get("php_value[auto_prepend_file]")
+	if set && original == "" {
+		original = "none" // PHP's own word for it: unset would mean php.ini's
+	}
 	return wp.Prepend(original)
 }
 

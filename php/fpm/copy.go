@@ -44,7 +44,7 @@ var copiedArrays = map[string]bool{"env": true, "php_value": true, "php_flag": t
 
 // What we set ourselves, in whatever way the pool set it.
 var ownSettings = map[string]bool{
-	"auto_prepend_file": true, "open_basedir": true, "error_log": true, "log_errors": true, "fastcgi.logging": true,
+	"auto_prepend_file": true, "open_basedir": true, "error_log": true, "log_errors": true, "sendmail_path": true, "fastcgi.logging": true,
 	"opcache.validate_timestamps": true, "opcache.revalidate_freq": true, "opcache.preload": true,
 }
 
@@ -118,6 +118,8 @@ func privateConfig(m Master, p Pool, o PrivateOptions) ([]byte, error) {
 	c.own("php_admin_value[error_log]", unopenable)
 	c.own("php_admin_value[log_errors]", "1")
 	c.own("php_admin_value[fastcgi.logging]", "1")
+	// PHP's mail() asks nobody: what is tried here must not write to people.
+	c.own("php_admin_value[sendmail_path]", "/bin/true")
 	// A component that is put back or changed while the copy lives must be seen by the next request.
 	c.own("php_admin_value[opcache.validate_timestamps]", "1")
 	c.own("php_admin_value[opcache.revalidate_freq]", "0")

@@ -103,6 +103,7 @@ php_admin_value[open_basedir] = '/srv/shop.example:/tmp:/run/wpmend/shadow/c1/p/
 php_admin_value[error_log] = '/dev/null/none'
 php_admin_value[log_errors] = '1'
 php_admin_value[fastcgi.logging] = '1'
+php_admin_value[sendmail_path] = '/bin/true'
 php_admin_value[opcache.validate_timestamps] = '1'
 php_admin_value[opcache.revalidate_freq] = '0'
 `
