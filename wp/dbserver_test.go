@@ -66,6 +66,10 @@ func newServer() (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	gid, err := strconv.Atoi(u.Gid)
+	if err != nil {
+		return nil, err
+	}
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -92,10 +96,11 @@ func newServer() (*server, error) {
 		return nil, err
 	}
 	defer log.Close()
-	cmd := exec.Command("mariadbd", "--no-defaults", "--user=mysql", "--datadir="+data, "--socket="+s.socket, "--bind-address=127.77.1.1", "--port="+strconv.Itoa(s.port),
+	cmd := exec.Command("mariadbd", "--no-defaults", "--datadir="+data, "--socket="+s.socket, "--bind-address=127.77.1.1", "--port="+strconv.Itoa(s.port),
 		"--pid-file="+filepath.Join(data, "pid"), "--innodb-buffer-pool-size=16M", "--innodb-log-file-size=8M", "--performance-schema=OFF", "--character-set-server=latin1", "--sql-mode=")
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	// A change of user would take the death signal away, so it starts as mysql.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
