@@ -7,12 +7,16 @@ import "math/bits"
 // 2 + d·(⌈log₂ n⌉ + 1). It covers the baselines and the growing, whatever the
 // weights and blames. Result counts apart what comes on top:
 //
-//   - Acquittals: at most d − 1 ("is it needed?"; for the last culprit it was asked)
-//   - Memberships: one a culprit ("does it fail alone?"), and for a conflict with p
-//     partners at most p·(⌈log₂ n⌉ + 1) more
+//   - Acquittals: d − 1 ("is it needed?"; for the last culprit it was asked already)
+//   - Memberships: one a culprit that fails alone; for a conflict with p partners at
+//     most p·(⌈log₂ n⌉ + 2) more, and three that look for other conflicts
 //   - Cleared: only with evidence that was wrong or told of one culprit among several:
 //     at most one, and one more for each new failure that masking a suspect uncovered
 //   - Detours: only around unresolved answers
+//
+// So d culprits that fail alone take at most Bound + 2d − 1 questions without evidence:
+// 9 for one among 30. No search that ends with both "healthy without it" and "fails
+// alone" does better in the worst case.
 //
 // After a hang, more than one question may be asked a round; see [SlowRounds].
 func Bound(n, d int) int {

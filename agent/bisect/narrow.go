@@ -39,9 +39,12 @@ func (r *run) narrow(ctx context.Context, window set, k kind) (int, error) {
 			if detours++; detours > mostDetours || !r.fresh(order) {
 				return -1, r.unresolved(queries[0].in)
 			}
-			r.t.reclass(k, len(queries))
+			for range queries {
+				r.t.reclass(k, detour)
+			}
 			continue
 		}
+		r.ease(order, high)
 		window = r.part(order, p.cuts)
 		for _, u := range order[:low] {
 			r.kept = r.kept.with(u)
@@ -51,6 +54,15 @@ func (r *run) narrow(ctx context.Context, window set, k kind) (int, error) {
 		}
 	}
 	return window.items()[0], nil
+}
+
+// ease takes back the evidence against a suspect when nothing but it, and what
+// requires it, was left out and the same failure showed as before.
+func (r *run) ease(order []int, high int) {
+	if at, ok := r.suspect(order, strong); ok && at == high &&
+		r.t.record(r.let(order[:at]).in).signature == r.t.record(r.let(order).in).signature {
+		r.weight[order[at]] = 1
+	}
 }
 
 // budget is the number of questions left to find the present culprit within Bound.
@@ -181,9 +193,14 @@ func (r *run) pair(ctx context.Context, order []int) (int, error) {
 		if err := r.t.settle(ctx, queries[i]); err != nil {
 			return -1, err
 		}
-		if fails(i) {
-			return u, nil
+		if !fails(i) {
+			continue
 		}
+		if i == 1 {
+			// The first took the place of a cut.
+			r.t.reclass(membership, growing)
+		}
+		return u, nil
 	}
 	return -1, nil
 }

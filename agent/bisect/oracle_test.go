@@ -308,7 +308,7 @@ func random(rng *rand.Rand) *world {
 
 func TestRandomWorlds(t *testing.T) {
 	t.Parallel()
-	count := 6000
+	count := 5000
 	if testing.Short() {
 		count = 500
 	}

@@ -183,8 +183,8 @@ func (t *tester) note(q query, a Answer) bool {
 	return again
 }
 
-// reclass counts questions that turned out unresolved as detours.
-func (t *tester) reclass(k kind, n int) {
-	t.counts[k] -= n
-	t.counts[detour] += n
+// reclass counts a question as one of another kind.
+func (t *tester) reclass(from, to kind) {
+	t.counts[from]--
+	t.counts[to]++
 }
