@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"wpmend/agent/bisect"
@@ -51,6 +52,7 @@ type Agent struct {
 	progress func(Progress)
 	journal  *journal.Journal
 	history  *history.Store
+	owners   sync.Map // root → uid of the pool, of the sites seen
 }
 
 // Error is a failure with a kind that programs may rely on and a remedy for people.
@@ -102,6 +104,9 @@ func (a *Agent) Discover(ctx context.Context) (site.Host, error) {
 				host.Masters[i].Args = f.Args
 			}
 		}
+	}
+	for _, s := range host.Sites {
+		a.owners.Store(s.Root, s.Owner)
 	}
 	host.Problems = append(problems, host.Problems...)
 	if err := host.Remember(a.state); err != nil {

@@ -18,7 +18,7 @@ const startTimeout = 20 * time.Second
 
 // journalDeps is what the journal needs of the other rooms.
 func (a *Agent) journalDeps() journal.Deps {
-	return journal.Deps{Options: options{}, Start: startMaster,
+	return journal.Deps{Options: options{a}, Start: startMaster,
 		Lock: func(root string) (func(), error) { return a.holdRoot(root, "recover") }}
 }
 
@@ -37,11 +37,11 @@ func startMaster(ctx context.Context, what json.RawMessage) error {
 }
 
 // options reads and writes a site's options with the access that its own
-// wp-config.php gives.
-type options struct{}
+// wp-config.php gives, as the site's owner.
+type options struct{ agent *Agent }
 
-func (options) Option(ctx context.Context, root, name string) (value []byte, err error) {
-	db, err := openDatabase(ctx, root)
+func (o options) Option(ctx context.Context, root, name string) (value []byte, err error) {
+	db, err := o.open(ctx, root)
 	if err != nil {
 		return nil, err
 	}
@@ -49,8 +49,8 @@ func (options) Option(ctx context.Context, root, name string) (value []byte, err
 	return db.Option(ctx, name)
 }
 
-func (options) SwapOption(ctx context.Context, root, name string, old, new []byte) (swapped bool, err error) {
-	db, err := openDatabase(ctx, root)
+func (o options) SwapOption(ctx context.Context, root, name string, old, new []byte) (swapped bool, err error) {
+	db, err := o.open(ctx, root)
 	if err != nil {
 		return false, err
 	}
@@ -58,8 +58,8 @@ func (options) SwapOption(ctx context.Context, root, name string, old, new []byt
 	return db.SwapOption(ctx, name, old, new)
 }
 
-func openDatabase(ctx context.Context, root string) (*wp.Database, error) {
-	owner, err := site.FolderOwner(root)
+func (o options) open(ctx context.Context, root string) (*wp.Database, error) {
+	owner, err := o.agent.owner(ctx, root)
 	if err != nil {
 		return nil, err
 	}
@@ -73,4 +73,23 @@ func openDatabase(ctx context.Context, root string) (*wp.Database, error) {
 		return nil, err
 	}
 	return wp.OpenDatabase(ctx, c, "")
+}
+
+// owner is the user whose rights a site's database is asked with: never root's,
+// whom a database server on a unix socket would trust without a password.
+func (a *Agent) owner(ctx context.Context, root string) (uint32, error) {
+	if uid, known := a.owners.Load(root); known {
+		return uid.(uint32), nil
+	}
+	if _, err := a.Discover(ctx); err != nil {
+		return 0, fmt.Errorf("find the owner of %s: %w", root, err)
+	}
+	if uid, known := a.owners.Load(root); known {
+		return uid.(uint32), nil
+	}
+	uid, err := site.FolderOwner(root)
+	if err == nil && uid == 0 {
+		err = fmt.Errorf("%s belongs to root and no running pool serves it, so its database is not asked: start its PHP-FPM first", root)
+	}
+	return uid, err
 }
