@@ -49,12 +49,14 @@ func (in *invocation) checkAll(c *cobra.Command) error {
 		Sites []agent.CheckReport `json:"sites"`
 		Notes []string            `json:"notes"`
 	}{Sites: []agent.CheckReport{}, Notes: append([]string{}, host.Problems...)}
-	for _, s := range host.Sites {
-		r, err := a.Check(c.Context(), s, "")
-		if err != nil {
-			return err
-		}
-		all.Sites = append(all.Sites, r)
+	failed := 0
+	if all.Sites, failed, err = a.CheckAll(c.Context(), host.Sites); err != nil {
+		return err
+	}
+	if failed > 0 {
+		in.code = exitFailed
+	}
+	for _, r := range all.Sites {
 		in.code = max(in.code, checkCode(r))
 	}
 	return in.show(all, func(p *page) {

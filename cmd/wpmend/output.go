@@ -84,7 +84,11 @@ func (p *page) causes(causes []diagnose.Cause) {
 		case i > 0:
 			word = "Perhaps also"
 		}
-		p.line("%s: %s (%.0f %% sure)", word, c.Cause, 100*c.Confidence)
+		sure := fmt.Sprintf("%.0f %% sure", 100*c.Confidence)
+		if c.Proven {
+			sure = "proven by the search"
+		}
+		p.line("%s: %s (%s)", word, c.Cause, sure)
 		p.line("  %s", diagnose.Meaning(c.Cause))
 		if c.Component != "" && !c.Proven {
 			p.line("  It points at %s, which a search has yet to prove.", c.Component)
