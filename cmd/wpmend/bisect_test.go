@@ -357,6 +357,24 @@ func TestBisectSeveral(t *testing.T) {
 	s.wantSnapshot(before)
 }
 
+// What cannot work without the culprit goes off along with it, and comes back with it.
+func TestHealDependants(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, lab.Options{Plugins: 6})
+	s.install(map[string]string{"extension": "// Requires Plugins: plugin-03\n" +
+		"add_action( 'init', function () { new plugin_03(); } );"}, pluginList("extension/extension.php", file(1), file(2), file(3), file(4), file(5), file(6)))
+	s.breakBy(lab.Fatal, lab.Slug(3))
+	before := s.snapshot()
+	h, _ := s.heal(0)
+	if len(h.Culprits) != 1 || h.Culprits[0].Component != "plugin:"+lab.Slug(3) || len(h.Changes) != 2 {
+		t.Errorf("culprits %+v, changes %+v; want %s alone, and two changes", h.Culprits, h.Changes, lab.Slug(3))
+	}
+	s.wantPlugins(6, lab.Slug(3))
+	s.wantSnapshot(without(without(before, lab.Slug(3)), "extension"))
+	s.json("incidents", "undo", h.Incident).exits(0)
+	s.wantSnapshot(before)
+}
+
 // No plugin is at fault, and wpmend says so.
 func TestBisectHealthy(t *testing.T) {
 	t.Parallel()

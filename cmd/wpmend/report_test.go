@@ -104,6 +104,8 @@ type incidentJSON struct {
 	State    string        `json:"state"`
 	Culprits []culpritJSON `json:"culprits"`
 	Changes  []changeJSON  `json:"changes"`
+	Probes   int           `json:"probes"`
+	Rounds   int           `json:"rounds"`
 	Timeline []struct {
 		Time time.Time `json:"time"`
 		What string    `json:"what"`

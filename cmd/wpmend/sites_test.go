@@ -99,7 +99,7 @@ func TestNeighbours(t *testing.T) {
 	s.json("check").exits(0)
 }
 
-// Two hosts in one: each wpmend keeps to the folders it was given.
+// Each wpmend keeps to the folders it was given.
 func TestOnly(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, lab.Options{Plugins: 1, Sites: 2})
@@ -111,5 +111,49 @@ func TestOnly(t *testing.T) {
 	s.fails(2, "not-found", "--only", s.Site(1).Root, "heal", s.domain())
 	if r := s.run("--only", s.Dir+"/nothing", "sites").exits(0); !strings.Contains(r.stdout, "No WordPress site was found") {
 		t.Errorf("%s", r)
+	}
+}
+
+// Two masters of each kind on one machine, with one domain in both: a name that means
+// two sites is refused, a root folder means one, and only that one is healed.
+func TestTwoHosts(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, lab.Options{Plugins: 8})
+	other := lab.New(t, lab.Options{Plugins: 8, TCP: true})
+	both := []string{"--only", s.Dir, "--only", other.Dir}
+	with := func(args ...string) []string { return append(append([]string{}, both...), args...) }
+	var found sitesJSON
+	s.json(with("sites")...).exits(0).into(&found)
+	if len(found.Sites) != 2 || found.Sites[0].ID == found.Sites[1].ID || found.Sites[0].Domain != found.Sites[1].Domain {
+		t.Errorf("sites %+v, want two of one name", found.Sites)
+	}
+	e := s.fails(2, "not-found", with("heal", s.domain())...)
+	for _, root := range []string{s.Site(0).Root, other.Site(0).Root} {
+		if !strings.Contains(e.Error.Message, root) {
+			t.Errorf("message %q does not offer %s", e.Error.Message, root)
+		}
+	}
+	s.breakBy(lab.Segfault, lab.Slug(5))
+	s.must(other.Break(0, lab.Fatal, lab.Slug(6)))
+	mine := s.snapshot()
+	theirs, err := other.Snapshot(0)
+	s.must(err)
+	var h healJSON
+	s.json(with("heal", s.Site(0).Root)...).exits(0).into(&h)
+	if len(h.Culprits) != 1 || h.Culprits[0].Component != "plugin:"+lab.Slug(5) || h.Site.Root != s.Site(0).Root {
+		t.Errorf("%+v, want %s of %s", h, lab.Slug(5), s.Site(0).Root)
+	}
+	s.wantSnapshot(without(mine, lab.Slug(5)))
+	still, err := other.Snapshot(0)
+	s.must(err)
+	if d := theirs.Diff(still); d != "" {
+		t.Errorf("the other host's site changed:\n%s", d)
+	}
+	var all checkAllJSON
+	s.json(with("check")...).exits(3).into(&all)
+	for _, c := range all.Sites {
+		if want := c.Site.Root == s.Site(0).Root; c.Healthy != want {
+			t.Errorf("%s is healthy: %v, want %v", c.Site.Root, c.Healthy, want)
+		}
 	}
 }

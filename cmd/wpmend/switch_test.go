@@ -208,6 +208,8 @@ func TestBusy(t *testing.T) {
 			t.Errorf("%v: since %q, want a time since %s", args, since[1], began)
 		}
 	}
+	// The locks are the host's: another state folder is no way around them.
+	s.fails(1, "busy", "--state", s.state+"-other", "disable", s.domain(), culpritID)
 	s.wantSnapshot(before)
 	_, err = io.Copy(io.Discard, progress)
 	s.must(err)
