@@ -166,7 +166,13 @@ func TestHostileGateway(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := raw(t, tc.answer)
+			s := raw(t, func(c net.Conn) {
+				// Closing with the request unread would reset the connection.
+				if _, err := http.ReadRequest(bufio.NewReader(c)); err != nil {
+					return
+				}
+				tc.answer(c)
+			})
 			r := ByFront(context.Background(), s, Home(s), short)
 			if r.Outcome != tc.outcome || r.Bytes > short.Body {
 				t.Errorf("got %s with %d bytes (%s), want %s", r.Outcome, r.Bytes, r.Detail, tc.outcome)
