@@ -13,6 +13,14 @@ const mostDetours = 8
 // What turns out harmless before the unit joins the kept set.
 func (r *run) narrow(ctx context.Context, window set, k kind) (int, error) {
 	detours := 0
+	if known, ok := r.smallestFailing(r.kept, r.kept.union(window)); ok && known.len() < r.kept.union(window).len() {
+		less := known.minus(r.kept)
+		r.ease(r.order(window), less.len())
+		window = less
+	}
+	if k == growing && !r.wide() && !within(window.len(), r.budget()) {
+		r.grace++ // a suspect was tried beside the baselines, in vain
+	}
 	for window.len() > 1 {
 		r.suspects = func() set { return window }
 		order := r.order(window)
@@ -56,6 +64,9 @@ func (r *run) narrow(ctx context.Context, window set, k kind) (int, error) {
 	return window.items()[0], nil
 }
 
+// wide reports whether waiting is dear enough for more questions a round.
+func (r *run) wide() bool { return r.t.slow && r.t.workers > 1 }
+
 // ease takes back the evidence against a suspect when nothing but it, and what
 // requires it, was left out and the same failure showed as before.
 func (r *run) ease(order []int, high int) {
@@ -81,7 +92,7 @@ type plan struct {
 func (r *run) plan(order []int, k kind) plan {
 	at, pointed := r.suspect(order, strong)
 	bold := pointed && r.grace < r.mostGrace(order)
-	if r.t.slow && r.t.workers > 1 {
+	if r.wide() {
 		if _, sure := r.suspect(order, 2*strong); !sure || !bold || k != growing {
 			return plan{cuts: r.spread(order, r.t.workers)}
 		}
@@ -184,7 +195,7 @@ func (r *run) pair(ctx context.Context, order []int) (int, error) {
 		}
 		return left
 	}
-	if r.t.slow && r.t.workers > 1 {
+	if r.wide() {
 		if err := r.t.settle(ctx, queries...); err != nil {
 			return -1, err
 		}
