@@ -1,6 +1,9 @@
 package bisect
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // mostGraces bounds Result.Cleared.
 const mostGraces = 4
@@ -38,7 +41,7 @@ func (r *run) narrow(ctx context.Context, window set, k kind) (int, error) {
 			queries = append(queries, q)
 		}
 		r.suspects = func() set { return r.part(order, p.cuts) }
-		left := r.budget() - 1
+		left, asked := r.budget()-1, r.t.probes
 		if err := r.t.settle(ctx, append(queries, p.spare...)...); err != nil {
 			return -1, err
 		}
@@ -47,7 +50,7 @@ func (r *run) narrow(ctx context.Context, window set, k kind) (int, error) {
 			if detours++; detours > mostDetours || !r.fresh(order) {
 				return -1, r.unresolved(queries[0].in)
 			}
-			for range queries {
+			for ; asked < r.t.probes; asked++ {
 				r.t.reclass(k, detour)
 			}
 			continue
@@ -94,7 +97,11 @@ func (r *run) plan(order []int, k kind) plan {
 	bold := pointed && r.grace < r.mostGrace(order)
 	if r.wide() {
 		if _, sure := r.suspect(order, 2*strong); !sure || !bold || k != growing {
-			return plan{cuts: r.spread(order, r.t.workers)}
+			cuts := slices.DeleteFunc(r.spread(order, r.t.workers), func(at int) bool { return r.mute(order[:at]) })
+			if len(cuts) == 0 {
+				cuts = []int{r.around(order, len(order)/2)}
+			}
+			return plan{cuts: cuts}
 		}
 		spare := []query{r.alone(order[at]), r.let(order), r.let(order[:at])}
 		spare[1].times, spare[2].times = seenTwice, seenTwice
@@ -111,7 +118,7 @@ func (r *run) plan(order []int, k kind) plan {
 		budget++
 	}
 	at = r.cut(order, budget)
-	if q := r.let(order[:at]); r.t.verdict(q.in) == Unresolved && r.asked(order[:at]) {
+	if r.mute(order[:at]) {
 		at = r.around(order, at)
 	}
 	return plan{cuts: []int{at}, bold: bold}
@@ -148,6 +155,11 @@ func (r *run) part(order, cuts []int) set {
 		part = part.with(u)
 	}
 	return part
+}
+
+// mute reports whether a part of a window was asked for without an answer.
+func (r *run) mute(more []int) bool {
+	return r.asked(more) && r.t.verdict(r.let(more).in) == Unresolved
 }
 
 func (r *run) asked(more []int) bool { return r.t.records[r.let(more).in.key()] != nil }

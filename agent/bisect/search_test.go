@@ -222,25 +222,33 @@ func TestUnresolvedAnswers(t *testing.T) {
 		case odd:
 			return Answer{}
 		case in[20]:
-			return Answer{Verdict: Failing, Signature: "cause 0"}
+			return Answer{Verdict: Failing, Signature: "cause 0", Slow: true}
 		}
 		return Answer{Verdict: Healthy}
 	}
-	r := w.run(t, 1)
-	equal(t, "around", []any{r.Finding, len(r.Culprits)}, []any{Found, 1})
+	var r Result
+	for k := 1; k <= 4; k++ {
+		r = w.run(t, k)
+		equal(t, "around", []any{r.Finding, len(r.Culprits)}, []any{Found, 1})
+		if r.Detours > mostDetours || growingShare(r) > Bound(30, 1)+8*(k-1) {
+			t.Errorf("%d workers: %+v", k, r)
+		}
+	}
 
 	// No answer ever with the guilty one or its neighbour alone masked.
 	w.answer = func(in []bool) Answer {
 		switch {
 		case in[20] && in[21]:
-			return Answer{Verdict: Failing, Signature: "cause 0"}
+			return Answer{Verdict: Failing, Signature: "cause 0", Slow: true}
 		case in[20] || in[21]:
 			return Answer{}
 		}
 		return Answer{Verdict: Healthy}
 	}
-	r = w.run(t, 1)
-	equal(t, "stuck", []any{r.Finding, len(r.Culprits), r.Odds}, []any{Undecided, 0, 0.0})
+	for k := range 4 {
+		r = w.run(t, k)
+		equal(t, "stuck", []any{r.Finding, len(r.Culprits), r.Odds}, []any{Undecided, 0, 0.0})
+	}
 	if !strings.Contains(r.Explanation, id(21)) || !strings.HasSuffix(r.Explanation, "masked (asked 3 times)") {
 		t.Errorf("explanation: %s", r.Explanation)
 	}
