@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -120,13 +121,15 @@ func (q *questions) masked(question bisect.Question) []wp.Component {
 	return masked
 }
 
-// judge reads an answer as a verdict. Refusals and redirects out of the site mean
-// that PHP ran well.
+// judge reads an answer as a verdict. A refusal (403, 404) comes from PHP here, so
+// PHP ran well; what could not be judged decides nothing.
 func (q *questions) judge(question bisect.Question, a shadow.Answer) bisect.Answer {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	answer := bisect.Answer{Verdict: bisect.Healthy, Signature: a.Signature, Blamed: a.Blamed, Slow: a.Hung}
 	switch {
+	case a.Outcome == probe.Unknown:
+		answer.Verdict = bisect.Unresolved
 	case a.Outcome.Failing():
 		answer.Verdict = bisect.Failing
 	case a.Outcome == probe.Healthy && q.closed && !a.Closed:
@@ -210,6 +213,9 @@ func (f found) proof() []string {
 	for _, c := range f.Culprits {
 		if detail := f.details[c.ID]; detail != "" {
 			lines = append(lines, c.ID+": "+detail)
+		}
+		if len(c.OnlyWithout) > 0 {
+			lines = append(lines, fmt.Sprintf("%s failed only while %s was masked: it may merely need it", c.ID, strings.Join(c.OnlyWithout, ", ")))
 		}
 	}
 	return lines
