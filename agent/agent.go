@@ -9,6 +9,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -64,6 +65,15 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Err.Error() }
 func (e *Error) Unwrap() error { return e.Err }
+
+// refused gives the journal's refusals their kind and their remedy.
+func refused(err error) error {
+	var r *journal.RefusedError
+	if errors.As(err, &r) {
+		return &Error{Kind: "refused", Remedy: r.Do, Err: err}
+	}
+	return err
+}
 
 // Open prepares the state folder and removes what a dead wpmend's shadows left.
 func Open(o Options) (*Agent, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"wpmend/agent/bisect"
@@ -27,11 +28,7 @@ type BisectOptions struct {
 // changes nothing live.
 func (a *Agent) Bisect(ctx context.Context, s site.Site, o BisectOptions) (BisectReport, error) {
 	start := time.Now()
-	l, err := a.begin(ctx, s, o.URL)
-	if err != nil {
-		return BisectReport{}, err
-	}
-	release, err := a.hold(s, l.wp.Identity, "bisect")
+	l, release, err := a.beginHeld(ctx, s, o.URL, "bisect")
 	if err != nil {
 		return BisectReport{}, err
 	}
@@ -47,11 +44,23 @@ func (a *Agent) Bisect(ctx context.Context, s site.Site, o BisectOptions) (Bisec
 	r := BisectReport{Site: ref(s), URL: l.target.String(), Method: method, Outcome: f.outcome, Signature: f.Signature,
 		Finding: f.words(), Culprits: l.culprits(f), Components: f.searched, Probes: f.Probes, Repeats: f.Repeats,
 		Rounds: f.Rounds, LiveChanges: f.live, Changes: []ChangeRef{}}
+	if f.Finding == bisect.HealthyUnmasked && l.liveFails() {
+		r.Outcome, r.Signature = l.front.Outcome, l.front.Signature
+		if len(l.causes) > 0 {
+			r.Finding += "; the live site's own cause is " + l.causes[0].Cause
+		}
+	}
 	if err == nil && o.Fix && f.Finding == bisect.Found {
 		err = a.fix(ctx, l, f, &r)
 	}
 	r.Seconds, r.Notes = time.Since(start).Seconds(), append([]string{}, l.notes...)
 	return r, err
+}
+
+// liveFails reports whether the front really answered with a failure; that priors
+// did not wait for its answer says nothing.
+func (l *look) liveFails() bool {
+	return l.front.Outcome.Failing() && (l.front.Status != 0 || l.front.Outcome != probe.GatewayTimeout)
 }
 
 // searchable refuses a search that could convict nobody: rule 5 of the design.
@@ -99,9 +108,9 @@ func (a *Agent) fix(ctx context.Context, l *look, f found, r *BisectReport) (err
 	var changes []journal.Change
 	inc.Culprits = r.Culprits
 	for _, id := range toSwitchOff(r.Culprits) {
-		change, err := remedy.Disable(l.site, l.wp, []string{id}, inc.ID, "wpmend bisect --fix: "+f.Signature)
+		change, err := remedy.Disable(l.site, l.wp, []string{id}, inc.ID, "wpmend bisect --fix: "+strings.Join(f.proof(), "; "))
 		if err != nil {
-			return err
+			return refused(err)
 		}
 		changes = append(changes, change)
 	}

@@ -2,8 +2,10 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"wpmend/agent/bisect"
@@ -26,11 +28,7 @@ const impatience = time.Second
 // Heal takes one incident of a site from its first symptom to its end.
 func (a *Agent) Heal(ctx context.Context, s site.Site, o HealOptions) (HealReport, error) {
 	start := time.Now()
-	l, err := a.begin(ctx, s, "")
-	if err != nil {
-		return HealReport{}, err
-	}
-	release, err := a.hold(s, l.wp.Identity, "heal")
+	l, release, err := a.beginHeld(ctx, s, "", "heal")
 	if err != nil {
 		return HealReport{}, err
 	}
@@ -52,6 +50,7 @@ type healing struct {
 	dry      bool
 	early    *earlySearch
 	incident *history.Incident
+	proof    []string // what the search saw
 	report   HealReport
 }
 
@@ -234,25 +233,41 @@ func (h *healing) disableCulprits(ctx context.Context) (done bool, err error) {
 	for _, id := range toSwitchOff(h.report.Culprits) {
 		change, err := remedy.Disable(h.site, h.wp, []string{id}, h.id(), h.because())
 		if err != nil {
-			return true, err
+			return true, h.refuse(ctx, err)
 		}
 		changes = append(changes, change)
 	}
 	return h.try(ctx, changes)
 }
 
+// refuse ends an incident whose remedy the journal refuses: the site is as found,
+// and the refusal says what a person must look at.
+func (h *healing) refuse(ctx context.Context, err error) error {
+	var r *journal.RefusedError
+	if !errors.As(err, &r) {
+		return err
+	}
+	h.report.Advice = append(h.report.Advice, err.Error())
+	return h.escalate(ctx)
+}
+
 // searched puts a search's result into the report.
 func (h *healing) searched(f found) {
-	h.report.Probes, h.report.Repeats = f.Probes, f.Repeats
-	h.report.Culprits = h.culprits(f)
+	h.count(f)
+	h.proof = f.proof()
 	h.event("%s, after %d questions in %.1f s", f.words(), f.Probes, f.took.Seconds())
 	for _, c := range h.report.Culprits {
 		h.event("convicted %s: %s", c.Component, c.Signature)
 	}
 	if len(h.report.Culprits) > 0 {
-		h.causes = diagnose.Convicted(h.causes, h.report.Culprits[0].Component, f.Odds, time.Now(), f.proof()...)
+		h.causes = diagnose.Convicted(h.causes, h.report.Culprits[0].Component, f.Odds, time.Now(), h.proof...)
 		h.report.Causes = h.causes
 	}
+}
+
+func (h *healing) count(f found) {
+	h.report.Probes, h.report.Repeats, h.report.Rounds = f.Probes, f.Repeats, f.Rounds
+	h.report.Culprits = h.culprits(f)
 }
 
 func (h *healing) protected() string {
@@ -270,7 +285,7 @@ func (h *healing) because() string {
 	if len(h.causes) > 0 {
 		why += ", cause: " + h.causes[0].Cause
 	}
-	return why
+	return strings.Join(append([]string{why}, h.proof...), "; ")
 }
 
 // try applies one remedy and keeps it only if the site is well afterwards.
@@ -297,7 +312,7 @@ func (h *healing) try(ctx context.Context, changes []journal.Change) (done bool,
 		}
 	}
 	if err != nil {
-		return true, err
+		return true, h.refuse(ctx, err)
 	}
 	if !verified {
 		h.event("the site is not well yet; what can be undone was undone")
@@ -322,7 +337,7 @@ func (h *healing) escalate(ctx context.Context) error {
 			h.notes = append(h.notes, "search for the plugin that sends the header: "+err.Error())
 			return ctx.Err()
 		}
-		h.report.Probes, h.report.Repeats, h.report.Culprits = f.Probes, f.Repeats, h.culprits(f)
+		h.count(f)
 		for _, c := range h.report.Culprits {
 			h.report.Advice = append(h.report.Advice, fmt.Sprintf("%s sends the header that is too big; it was not switched off, since a larger buffer cures this as well.", c.Component))
 		}

@@ -50,7 +50,7 @@ func (a *Agent) UndoIncident(ctx context.Context, id string) (SwitchReport, erro
 			continue
 		}
 		if err := a.journal.Undo(ctx, c.ID, "wpmend incidents undo"); err != nil {
-			return r, err
+			return r, refused(err)
 		}
 		undone := changeRef(c)
 		undone.What, undone.From, undone.To, undone.Undo = "undone: "+c.What, undone.To, undone.From, ""

@@ -50,6 +50,22 @@ func (a *Agent) begin(ctx context.Context, s site.Site, given string) (*look, er
 	return l, nil
 }
 
+// beginHeld is begin under the site's lock. What the site holds is read again once
+// the lock is had: another actor may have changed it until then.
+func (a *Agent) beginHeld(ctx context.Context, s site.Site, given, doing string) (l *look, release func(), err error) {
+	if l, err = a.begin(ctx, s, given); err != nil {
+		return nil, nil, err
+	}
+	if release, err = a.hold(s, l.wp.Identity, doing); err != nil {
+		return nil, nil, err
+	}
+	if l.wp, err = s.Read(ctx); err != nil {
+		release()
+		return nil, nil, err
+	}
+	return l, release, nil
+}
+
 // explain gathers the evidence and ranks the causes; a failing site only.
 func (a *Agent) explain(ctx context.Context, l *look) {
 	if !l.front.Outcome.Failing() {

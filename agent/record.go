@@ -61,7 +61,7 @@ func (h *healing) close(failed error) error {
 	inc := h.incident
 	inc.State = string(r.State)
 	inc.Causes, inc.Advice = r.Causes, r.Advice
-	inc.Probes, inc.Repeats, inc.Seconds = r.Probes, r.Repeats, r.Seconds
+	inc.Probes, inc.Repeats, inc.Rounds, inc.Seconds = r.Probes, r.Repeats, r.Rounds, r.Seconds
 	inc.Culprits, inc.Changes = r.Culprits, r.Changes
 	return errors.Join(failed, h.agent.history.Close(*inc))
 }

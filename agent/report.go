@@ -79,6 +79,7 @@ type HealReport struct {
 	Advice   []string         `json:"advice"`
 	Probes   int              `json:"probes"`
 	Repeats  int              `json:"repeats"`
+	Rounds   int              `json:"rounds"`
 	Seconds  float64          `json:"seconds"`
 	Notes    []string         `json:"notes"`
 }

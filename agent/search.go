@@ -43,6 +43,9 @@ func (a *Agent) searchShadow(ctx context.Context, l *look, target *url.URL, weig
 	start := time.Now()
 	a.say(l.site, "starting a private copy of pool %s", l.site.Pool.Name)
 	sh, err := shadow.Start(ctx, l.site, l.wp.Paths, shadow.Options{Workers: shadowWorkers, Body: a.config.Probe.Body})
+	if ctx.Err() != nil {
+		return found{}, ctx.Err()
+	}
 	if err != nil {
 		return found{}, &Error{Kind: "no-shadow", Err: err,
 			Remedy: "wpmend bisect " + l.site.Domain + " --method rename searches on the live site instead"}

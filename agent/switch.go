@@ -22,24 +22,24 @@ type SwitchReport struct {
 // is healthy is not asked.
 func (a *Agent) Disable(ctx context.Context, s site.Site, component string) (SwitchReport, error) {
 	r := SwitchReport{Site: ref(s), Changes: []ChangeRef{}, Notes: []string{}}
-	w, release, err := a.readHeld(ctx, s, "disable")
+	l, release, err := a.beginHeld(ctx, s, "", "disable")
 	if err != nil {
 		return r, err
 	}
 	defer release()
-	change, err := remedy.Disable(s, w, []string{component}, "", "wpmend disable")
+	change, err := remedy.Disable(s, l.wp, []string{component}, "", "wpmend disable")
 	if err != nil {
-		return r, err
+		return r, refused(err)
 	}
 	change.Actor = "wpmend disable"
-	if w.Database != nil {
-		r.Notes = append(r.Notes, fmt.Sprintf("active_plugins could not be read (%v), so it is not guarded: do not open wp-admin → Plugins before the plugin is enabled again", w.Database))
+	if l.wp.Database != nil {
+		r.Notes = append(r.Notes, fmt.Sprintf("active_plugins could not be read (%v), so it is not guarded: do not open wp-admin → Plugins before the plugin is enabled again", l.wp.Database))
 	}
 	if change, err = a.journal.Plan(change); err != nil {
 		return r, err
 	}
 	if err := a.journal.Apply(ctx, change.ID); err != nil {
-		return r, errors.Join(err, a.undo(change, "it could not be made whole"))
+		return r, errors.Join(refused(err), a.undo(change, "it could not be made whole"))
 	}
 	ref := changeRef(change)
 	ref.Undo = fmt.Sprintf("wpmend enable %s %s", s.Domain, component)
@@ -50,23 +50,23 @@ func (a *Agent) Disable(ctx context.Context, s site.Site, component string) (Swi
 // Enable switches a component on again that wpmend switched off.
 func (a *Agent) Enable(ctx context.Context, s site.Site, component string) (SwitchReport, error) {
 	r := SwitchReport{Site: ref(s), Changes: []ChangeRef{}, Notes: []string{}}
-	w, release, err := a.readHeld(ctx, s, "enable")
+	l, release, err := a.beginHeld(ctx, s, "", "enable")
 	if err != nil {
 		return r, err
 	}
 	defer release()
-	switch _, off, ok := w.Component(component); {
+	switch _, off, ok := l.wp.Component(component); {
 	case !ok:
 		return r, &Error{Kind: "not-found", Err: fmt.Errorf("%s has no component %q", s.Domain, component), Remedy: "wpmend incidents"}
 	case !off:
 		return r, &Error{Kind: "not-off", Err: fmt.Errorf("%s is not switched off", component)}
 	}
-	change, err := a.switchedOffBy(s, w, component)
+	change, err := a.switchedOffBy(s, l.wp, component)
 	if err != nil {
 		return r, err
 	}
 	if err := a.journal.Undo(ctx, change.ID, "wpmend enable"); err != nil {
-		return r, err
+		return r, refused(err)
 	}
 	undone := changeRef(change)
 	undone.What = "undone: " + change.What
@@ -89,13 +89,4 @@ func (a *Agent) switchedOffBy(s site.Site, w site.WordPress, component string) (
 	}
 	return journal.Change{}, &Error{Kind: "no-record", Err: fmt.Errorf("the journal has no record of switching %s off", component),
 		Remedy: fmt.Sprintf("rename it back by hand below %s", s.Root)}
-}
-
-func (a *Agent) readHeld(ctx context.Context, s site.Site, doing string) (site.WordPress, func(), error) {
-	w, err := s.Read(ctx)
-	if err != nil {
-		return w, nil, err
-	}
-	release, err := a.hold(s, w.Identity, doing)
-	return w, release, err
 }

@@ -120,7 +120,7 @@ func terminateTimeout(f Facts) (Cause, bool) {
 	for _, l := range f.Traces {
 		if len(l.Record.Frames) > 0 {
 			top := l.Record.Frames[0]
-			c.Evidence = append(c.Evidence, evidence(l.File, l.Record.Time, fmt.Sprintf("it stood in %s() %s:%d", top.Func, top.File, top.Line)))
+			c.Evidence = append(c.Evidence, evidence(l.File, l.Record.Time, fmt.Sprintf("it stood in %s(), called at %s:%d", top.Func, top.File, top.Line)))
 		}
 	}
 	return c, true

@@ -208,7 +208,8 @@ func (s *Shadow) hung(u *url.URL, start time.Time, trace *errlog.SlowTrace, pid 
 		if len(trace.Frames) > 0 {
 			f := trace.Frames[0]
 			frame = fmt.Sprintf("%s() %s:%d", f.Func, f.File, f.Line)
-			a.Detail += ", standing in " + frame
+			// FPM's slow log shows where a function was called, not where it stands.
+			a.Detail += fmt.Sprintf(", standing in %s(), called at %s:%d", f.Func, f.File, f.Line)
 			// A loop stands on another line at each look; the component is what repeats.
 			if len(a.Blamed) > 0 {
 				frame = a.Blamed[0]

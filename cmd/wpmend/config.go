@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -12,6 +13,10 @@ func newConfig(in *invocation) *cobra.Command {
 		Use:   "config",
 		Short: "checks or shows the configuration",
 		Long:  "Checks or shows the configuration that --config names.",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return &usageError{c, errors.New("say what to do with the configuration: check or show")}
+		},
 	}
 	c.AddCommand(&cobra.Command{
 		Use:   "check",

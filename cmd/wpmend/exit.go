@@ -76,13 +76,13 @@ func describe(err error) failure {
 		f.Kind, f.Remedy = "busy", "wait until it has ended, then try again"
 	case errors.As(err, &root):
 		f.Kind, f.Remedy = "not-permitted", "sudo wpmend …"
+	case errors.Is(err, context.Canceled):
+		f.Kind, f.Message, f.Remedy, f.code = "interrupted", "interrupted", "wpmend recover puts back what may be left", exitInterrupted
 	case errors.As(err, &advised):
 		f.Kind, f.Remedy = advised.Kind, advised.Remedy
 		if advised.Kind == "usage" {
 			f.code = exitUsage
 		}
-	case errors.Is(err, context.Canceled):
-		f.Kind, f.Message, f.Remedy, f.code = "interrupted", "interrupted", "wpmend recover puts back what may be left", exitInterrupted
 	case strings.HasPrefix(f.Message, "unknown command"), strings.HasPrefix(f.Message, "accepts "), strings.HasPrefix(f.Message, "requires "):
 		// cobra has no type for these two.
 		f.Kind, f.Remedy, f.code = "usage", "wpmend --help", exitUsage

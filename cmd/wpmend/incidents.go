@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -32,7 +33,10 @@ func newIncidentsList(in *invocation) *cobra.Command {
 		Short: "lists the incidents, the newest first",
 		Long:  "Lists the incidents, the newest first.",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
+			if limit < 0 {
+				return &usageError{c, fmt.Errorf("--limit %d: give a number of 0 or more", limit)}
+			}
 			a, err := in.open()
 			if err != nil {
 				return err
