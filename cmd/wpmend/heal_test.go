@@ -240,9 +240,9 @@ func TestHealHang(t *testing.T) {
 		fault lab.Fault
 		trace *regexp.Regexp
 	}{
-		{lab.Hang, regexp.MustCompile(`standing in sleep\(\) \S+/plugin-17\.php:\d+`)},
+		{lab.Hang, regexp.MustCompile(`standing in sleep\(\), called at \S+/plugin-17\.php:\d+`)},
 		// Between two calls of functions the innermost frame is the plugin's own.
-		{lab.Compute, regexp.MustCompile(`standing in (md5\(\) \S+/plugin-17\.php:\d+|plugin_17_compute\(\) )`)},
+		{lab.Compute, regexp.MustCompile(`standing in (md5\(\), called at \S+/plugin-17\.php:\d+|plugin_17_compute\(\), )`)},
 	} {
 		t.Run(string(c.fault), func(t *testing.T) {
 			t.Parallel()
