@@ -15,52 +15,76 @@ import (
 	"wpmend/wp"
 )
 
-// stage is a lab with one broken plugin and a shadow beside it.
-func stage(t *testing.T, fault lab.Fault, broken string) (*lab.Lab, *Shadow, site.WordPress) {
+// stage is a lab and its first site, read.
+type stage struct {
+	lab  *lab.Lab
+	site site.Site
+	wp   site.WordPress
+	dir  string // of the shadows
+}
+
+func newStage(t testing.TB, o lab.Options) *stage {
 	t.Helper()
-	l := lab.New(t, lab.Options{Plugins: 4, TerminateTimeout: 30 * time.Second})
-	if fault != "" {
-		if err := l.Break(0, fault, broken); err != nil {
-			t.Fatal(err)
-		}
-	}
+	l := lab.New(t, o)
 	ctx := context.Background()
 	host, err := site.Discover(ctx, site.Host{}, func(root string) bool { return strings.HasPrefix(root, l.Dir+"/") })
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := site.Find(host.Sites, l.Site(0).Root)
-	if err != nil {
+	st := &stage{lab: l}
+	if st.site, err = site.Find(host.Sites, l.Site(0).Root); err != nil {
 		t.Fatalf("%v; %v", err, host.Problems)
 	}
-	w, err := s.Read(ctx)
-	if err != nil || w.Database != nil {
-		t.Fatal(err, w.Database)
+	if st.wp, err = st.site.Read(ctx); err != nil || st.wp.Database != nil {
+		t.Fatal(err, st.wp.Database)
 	}
-	dir, err := os.MkdirTemp("/run", "wpmend-test-")
-	if err != nil {
+	// Not below the lab: the folders above a shadow must be root's.
+	if st.dir, err = os.MkdirTemp("/run", "wpmend-test-"); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	sh, err := Start(ctx, s, w.Paths, Options{Dir: dir, Workers: 4, Body: 1 << 20})
-	if err != nil {
+	if err := os.Chmod(st.dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := sh.Close(); err != nil {
-			t.Error(err)
-		}
-		left, err := filepath.Glob(dir + "/*/")
+		left, err := filepath.Glob(st.dir + "/*/")
 		if err != nil || len(left) != 0 {
-			t.Errorf("the shadow left %v, %v", left, err)
+			t.Errorf("a shadow left %v, %v", left, err)
 		}
-		if err := os.RemoveAll(dir); err != nil {
+		if err := os.RemoveAll(st.dir); err != nil {
 			t.Error(err)
 		}
 	})
-	return l, sh, w
+	return st
+}
+
+func (st *stage) start(t testing.TB) *Shadow {
+	t.Helper()
+	sh, err := Start(context.Background(), st.site, st.wp.Paths, Options{Dir: st.dir, Workers: 4, Body: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sh
+}
+
+func (s *Shadow) close(t testing.TB) {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// broken is a stage with one broken plugin and a shadow beside it.
+func broken(t *testing.T, fault lab.Fault, plugin string) (*stage, *Shadow) {
+	t.Helper()
+	st := newStage(t, lab.Options{Plugins: 4, TerminateTimeout: 30 * time.Second})
+	if fault != "" {
+		if err := st.lab.Break(0, fault, plugin); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sh := st.start(t)
+	t.Cleanup(func() { sh.close(t) })
+	return st, sh
 }
 
 func ask(t *testing.T, sh *Shadow, masked ...wp.Component) Answer {
@@ -78,7 +102,8 @@ func TestMaskedPluginDoesNoHarm(t *testing.T) {
 		lab.Segfault: "worker died: SIGSEGV", lab.Kill9: "worker died: SIGKILL", lab.Blank200: "blank", lab.Header9k: "header too big", lab.Fatal: "fatal: Error at ",
 	} {
 		t.Run(string(fault), func(t *testing.T) {
-			_, sh, w := stage(t, fault, lab.Slug(2))
+			st, sh := broken(t, fault, lab.Slug(2))
+			w := st.wp
 			culprit, _, ok := w.Component("plugin:" + lab.Slug(2))
 			if !ok {
 				t.Fatal("the broken plugin is not among the components")
@@ -105,7 +130,8 @@ func TestHangIsTraced(t *testing.T) {
 	t.Parallel()
 	for _, fault := range []lab.Fault{lab.Hang, lab.Compute} {
 		t.Run(string(fault), func(t *testing.T) {
-			_, sh, w := stage(t, fault, lab.Slug(3))
+			st, sh := broken(t, fault, lab.Slug(3))
+			w := st.wp
 			if a := ask(t, sh, w.Plugins()...); a.Outcome != probe.Healthy {
 				t.Fatalf("all masked: %+v", a)
 			}
@@ -126,7 +152,8 @@ func TestHangIsTraced(t *testing.T) {
 
 func TestSlowPageIsNoHang(t *testing.T) {
 	t.Parallel()
-	l, sh, w := stage(t, "", "")
+	st, sh := broken(t, "", "")
+	l, w := st.lab, st.wp
 	file := filepath.Join(l.Site(0).Root, "wp-content/plugins", lab.Slug(1), lab.Slug(1)+".php")
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -145,7 +172,7 @@ func TestSlowPageIsNoHang(t *testing.T) {
 
 func TestCancelledQuestion(t *testing.T) {
 	t.Parallel()
-	_, sh, _ := stage(t, lab.Hang, lab.Slug(1))
+	_, sh := broken(t, lab.Hang, lab.Slug(1))
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer cancel()
 	if _, err := sh.Ask(ctx, probe.Home(sh.site), nil); err == nil {
