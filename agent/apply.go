@@ -69,7 +69,8 @@ func (a *Agent) undo(c journal.Change, why string) error {
 	return nil
 }
 
-// verify wants a row of healthy answers by the front route.
+// verify wants a row of healthy answers by the front route. Where the front
+// refuses or leads away, the pool must answer well instead.
 func (a *Agent) verify(ctx context.Context, l *look) bool {
 	start := time.Now()
 	for row := 0; row < a.config.Probe.Verify; {
@@ -78,7 +79,7 @@ func (a *Agent) verify(ctx context.Context, l *look) bool {
 		switch {
 		case ctx.Err() != nil:
 			return false
-		case r.Outcome == probe.Healthy:
+		case r.Outcome == probe.Healthy, r.Aside() && probe.ByPool(ctx, l.site, l.target, a.limits()).Answered():
 			row++
 			continue
 		case waited > recovery, waited > settling && r.Took < slow:

@@ -73,6 +73,10 @@ func (a *Agent) explain(ctx context.Context, l *look) {
 		return
 	}
 	facts, err := l.marks.Gather(ctx, l.site, l.wp, l.front)
+	if facts.Socket.Refused {
+		// The gateway never got to PHP, so asking PHP itself adds something.
+		facts.Direct = probe.ByPool(ctx, l.site, l.target, a.limits())
+	}
 	l.facts, l.causes = facts, diagnose.Causes(facts)
 	l.notes = append(l.notes, notes(err)...)
 }

@@ -13,6 +13,7 @@ import (
 // first probe; their text is untrusted.
 type Facts struct {
 	Front    probe.Result
+	Direct   probe.Result // of the pool itself; zero: not asked
 	Pool     Pool
 	Socket   Socket
 	Location Location

@@ -53,6 +53,9 @@ func socketPermission(f Facts) (Cause, bool) {
 	c := Cause{Cause: SocketPermission, Confidence: 0.97, Evidence: refused}
 	user := cmp.Or(f.Socket.Gateway, "www-data")
 	c.say(f, "socket", "%s is %s %s; the gateway connects as %s", f.Socket.Address, f.Socket.Mode, f.Socket.Owner, user)
+	if f.Direct.Answered() {
+		c.say(f, "pool", "asked past the gateway, PHP answers well (%d)", f.Direct.Status)
+	}
 	c.Advice = fmt.Sprintf("Let the gateway in at once: chown %s:%s %s && chmod 0660 %s\n"+
 		"For good: set listen.owner = %s, listen.group = %s, listen.mode = 0660 for pool [%s] in %s, then restart PHP-FPM.",
 		user, user, f.Socket.Address, f.Socket.Address, user, user, f.Pool.Name, f.Pool.File)

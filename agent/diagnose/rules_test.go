@@ -53,6 +53,9 @@ func TestCauses(t *testing.T) {
 			SocketPermission, "", "chown www-data:www-data /run/php/fpm.sock && chmod 0660 /run/php/fpm.sock"},
 		"the mode alone shows it": {[]func(*Facts){func(f *Facts) { f.Socket.Refused, f.Socket.Mode = true, "Srw-------" }},
 			SocketPermission, "", "Srw-------"},
+		"the pool itself is well": {[]func(*Facts){func(f *Facts) {
+			f.Socket.Refused, f.Direct = true, probe.Result{Outcome: probe.Healthy, Status: 200}
+		}}, SocketPermission, "", "asked past the gateway, PHP answers well (200)"},
 		"no database":            {[]func(*Facts){outcome(probe.DBError), func(f *Facts) { f.Database = errors.New("refused") }}, DBDown, "", "refused"},
 		"WordPress says so only": {[]func(*Facts){outcome(probe.DBError)}, DBDown, "", "has no database"},
 		"maintenance":            {[]func(*Facts){outcome(probe.Maintenance)}, Maintenance, "", "remove .maintenance"},

@@ -66,3 +66,12 @@ type Result struct {
 	Errors    []errlog.PHPError // PHP's own messages that came with the answer (pool and shadow only)
 	Detail    string            // what went wrong, in words
 }
+
+// Aside reports an answer that says nothing of PHP: a refusal, or a redirect out
+// of the site.
+func (r Result) Aside() bool {
+	return r.Outcome == Barred || r.Outcome == Unknown && r.Status >= 300 && r.Status < 400
+}
+
+// Answered reports that PHP brought its answer to an end, whatever it says.
+func (r Result) Answered() bool { return r.Outcome == Healthy || r.Aside() }
