@@ -2,18 +2,12 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
-	"wpmend/agent/bisect"
 	"wpmend/agent/diagnose"
 	"wpmend/agent/history"
-	"wpmend/agent/journal"
 	"wpmend/agent/probe"
-	"wpmend/agent/remedy"
 	"wpmend/agent/site"
 )
 
@@ -21,9 +15,6 @@ import (
 type HealOptions struct {
 	DryRun bool
 }
-
-// impatience is how long the front may be silent before the search starts beside it.
-const impatience = time.Second
 
 // Heal takes one incident of a site from its first symptom to its end.
 func (a *Agent) Heal(ctx context.Context, s site.Site, o HealOptions) (HealReport, error) {
@@ -74,6 +65,10 @@ func (h *healing) run(ctx context.Context) error {
 	if err := h.open(); err != nil {
 		return err
 	}
+	if h.front.Outcome == probe.Unreachable {
+		h.report.Advice = append(h.report.Advice, "Nobody accepts connections where the site's vhost listens: see whether the gateway runs (nginx -t, then its service).")
+		return h.escalate(ctx)
+	}
 	for tried := map[string]bool{}; ; {
 		name := remedyOf(h.causes)
 		if name == "" || tried[name] {
@@ -123,60 +118,6 @@ func remedyOf(causes []diagnose.Cause) string {
 	return *causes[0].Remedy
 }
 
-// askFront sends the first probe. When it is silent for long, the shadow's search
-// starts beside it: a hang takes the live site's whole timeout to show.
-func (h *healing) askFront(ctx context.Context) probe.Result {
-	answer := make(chan probe.Result, 1)
-	go func() { answer <- probe.ByFront(ctx, h.site, h.target, h.agent.limits()) }()
-	select {
-	case r := <-answer:
-		return r
-	case <-time.After(impatience):
-		h.startEarly(ctx)
-		return <-answer
-	}
-}
-
-// earlySearch runs while the front is still silent.
-type earlySearch struct {
-	cancel context.CancelFunc
-	done   chan struct{}
-	found  found
-	err    error
-}
-
-func (h *healing) startEarly(ctx context.Context) {
-	if h.wp.Database != nil || h.site.Master.Process.PID == 0 {
-		return
-	}
-	searching, cancel := context.WithCancel(ctx)
-	e := &earlySearch{cancel: cancel, done: make(chan struct{})}
-	h.early = e
-	go func() {
-		defer close(e.done)
-		e.found, e.err = h.agent.searchShadow(searching, h.look, h.target, nil)
-	}()
-}
-
-func (h *healing) stopEarly() {
-	if h.early != nil {
-		h.early.cancel()
-		<-h.early.done
-	}
-}
-
-// search finds the plugins at fault, or takes what the early search found.
-func (h *healing) search(ctx context.Context) (found, error) {
-	if h.early != nil {
-		<-h.early.done
-		if h.early.err == nil {
-			return h.early.found, nil
-		}
-		h.notes = append(h.notes, "search beside the first request: "+h.early.err.Error())
-	}
-	return h.agent.searchShadow(ctx, h.look, h.target, h.suspects())
-}
-
 // recurrence is the time within which a second passing failure of a site is no
 // accident any more.
 const recurrence = 15 * time.Minute
@@ -198,129 +139,6 @@ func (h *healing) passing(failed, asked int) error {
 	h.report.State = StateEscalated
 	h.report.Advice = append(h.report.Advice, fmt.Sprintf("The fault comes and goes: %d of %d answers failed. `wpmend check %s` shows what the logs say at a moment when it fails.", failed, asked, h.site.Domain))
 	return nil
-}
-
-// startFPM is the remedy for a pool whose master is gone.
-func (h *healing) startFPM(ctx context.Context) (done bool, err error) {
-	change, err := remedy.StartFPM(h.site, h.id(), h.because())
-	if err != nil {
-		h.report.Advice = append(h.report.Advice, err.Error())
-		return true, h.escalate(ctx)
-	}
-	return h.try(ctx, []journal.Change{change})
-}
-
-// disableCulprits searches and switches off what the search convicts.
-func (h *healing) disableCulprits(ctx context.Context) (done bool, err error) {
-	if h.wp.Database != nil {
-		h.report.Advice = append(h.report.Advice, fmt.Sprintf("The site's options cannot be read (%v), so no plugin is searched or switched off.", h.wp.Database))
-		return true, h.escalate(ctx)
-	}
-	f, err := h.search(ctx)
-	if err != nil {
-		return true, err
-	}
-	h.searched(f)
-	if f.Finding != bisect.Found {
-		h.report.Advice = append(h.report.Advice, f.words())
-		return true, h.escalate(ctx)
-	}
-	if id := h.protected(); id != "" {
-		h.report.Advice = append(h.report.Advice, fmt.Sprintf("%s would have to be switched off, but the configuration protects it.", id))
-		return true, h.escalate(ctx)
-	}
-	var changes []journal.Change
-	for _, id := range toSwitchOff(h.report.Culprits) {
-		change, err := remedy.Disable(h.site, h.wp, []string{id}, h.id(), h.because())
-		if err != nil {
-			return true, h.refuse(ctx, err)
-		}
-		changes = append(changes, change)
-	}
-	return h.try(ctx, changes)
-}
-
-// refuse ends an incident whose remedy the journal refuses: the site is as found,
-// and the refusal says what a person must look at.
-func (h *healing) refuse(ctx context.Context, err error) error {
-	var r *journal.RefusedError
-	if !errors.As(err, &r) {
-		return err
-	}
-	h.report.Advice = append(h.report.Advice, err.Error())
-	return h.escalate(ctx)
-}
-
-// searched puts a search's result into the report.
-func (h *healing) searched(f found) {
-	h.count(f)
-	h.proof = f.proof()
-	h.event("%s, after %d questions in %.1f s", f.words(), f.Probes, f.took.Seconds())
-	for _, c := range h.report.Culprits {
-		h.event("convicted %s: %s", c.Component, c.Signature)
-	}
-	if len(h.report.Culprits) > 0 {
-		h.causes = diagnose.Convicted(h.causes, h.report.Culprits[0].Component, f.Odds, time.Now(), h.proof...)
-		h.report.Causes = h.causes
-	}
-}
-
-func (h *healing) count(f found) {
-	h.report.Probes, h.report.Repeats, h.report.Rounds = f.Probes, f.Repeats, f.Rounds
-	h.report.Culprits = h.culprits(f)
-}
-
-func (h *healing) protected() string {
-	for _, id := range toSwitchOff(h.report.Culprits) {
-		if slices.Contains(h.agent.config.Protected, id) {
-			return id
-		}
-	}
-	return ""
-}
-
-// because is the reason that goes into the journal.
-func (h *healing) because() string {
-	why := fmt.Sprintf("%s answered %s", h.site.Domain, h.front.Signature)
-	if len(h.causes) > 0 {
-		why += ", cause: " + h.causes[0].Cause
-	}
-	return strings.Join(append([]string{why}, h.proof...), "; ")
-}
-
-// try applies one remedy and keeps it only if the site is well afterwards.
-func (h *healing) try(ctx context.Context, changes []journal.Change) (done bool, err error) {
-	if h.dry {
-		h.report.State = StatePlanned
-		for _, c := range changes {
-			h.report.Changes = append(h.report.Changes, changeRef(c))
-		}
-		return true, nil
-	}
-	if err := h.agent.budget(h.site, len(changes)); err != nil {
-		h.report.Advice = append(h.report.Advice, err.Error())
-		return true, h.escalate(ctx)
-	}
-	for _, c := range changes {
-		h.event("%s", c.What)
-	}
-	applied, verified, err := h.agent.apply(ctx, h.look, changes)
-	for _, c := range applied {
-		// What cannot be taken back stands, whether it helped or not.
-		if verified || c.UndoNone != "" {
-			h.report.Changes = append(h.report.Changes, changeRef(c))
-		}
-	}
-	if err != nil {
-		return true, h.refuse(ctx, err)
-	}
-	if !verified {
-		h.event("the site is not well yet; what can be undone was undone")
-		return false, nil
-	}
-	h.event("%d answers in a row are healthy", h.agent.config.Probe.Verify)
-	h.report.State = StateResolved
-	return true, nil
 }
 
 // escalate leaves the site as found and says what a person can do. For a header

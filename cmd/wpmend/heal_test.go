@@ -265,6 +265,17 @@ func TestHealHang(t *testing.T) {
 	}
 }
 
+// Where nothing ends a hanging request, wpmend does not wait for it either.
+func TestHealHangWithoutAnyTimeout(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, lab.Options{Plugins: 30})
+	s.breakBy(lab.Hang, culpritSlug)
+	before, rows := s.snapshot(), s.database()
+	h, r := s.heal(0)
+	r.limit(15 * time.Second)
+	s.wantHealed(h, before, rows)
+}
+
 func TestHealStartsFPM(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, lab.Options{Plugins: 30})
