@@ -92,6 +92,7 @@ func describe(err error) failure {
 
 // fail writes an error and returns the exit code.
 func (in *invocation) fail(err error) int {
+	in.clearProgress()
 	f := describe(err)
 	if in.json {
 		in.writeJSON(struct {

@@ -21,6 +21,7 @@ func (in *invocation) writeJSON(v any) error {
 
 // show prints v as JSON, or lets human write it.
 func (in *invocation) show(v any, human func(p *page)) error {
+	in.clearProgress()
 	if in.json {
 		return in.writeJSON(v)
 	}
@@ -28,6 +29,14 @@ func (in *invocation) show(v any, human func(p *page)) error {
 	human(p)
 	_, err := fmt.Fprint(in.out, p.text.String())
 	return err
+}
+
+// clearProgress makes room for a result on the terminal. A terminal that cannot be
+// cleared shows one line too many.
+func (in *invocation) clearProgress() {
+	if in.clear != nil {
+		_ = in.clear()
+	}
 }
 
 // page collects the lines of a human answer.

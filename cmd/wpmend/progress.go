@@ -18,7 +18,7 @@ func (in *invocation) progress() func(agent.Progress) {
 		return nil // the log says the same
 	}
 	if f, ok := in.err.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return spinner(f)
+		return in.spinner(f)
 	}
 	start := time.Now()
 	return func(p agent.Progress) {
@@ -26,11 +26,27 @@ func (in *invocation) progress() func(agent.Progress) {
 	}
 }
 
-func spinner(f *os.File) func(agent.Progress) {
+// spinner rewrites one line of the terminal; clearing it makes room for the result.
+func (in *invocation) spinner(f *os.File) func(agent.Progress) {
 	bar := progressbar.NewOptions(-1, progressbar.OptionSetWriter(f), progressbar.OptionSpinnerType(14),
 		progressbar.OptionSetElapsedTime(true), progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(false),
 		progressbar.OptionThrottle(100*time.Millisecond))
-	return func(p agent.Progress) { bar.Describe(printable(words(p))) }
+	in.clear = bar.Clear
+	return func(p agent.Progress) {
+		width, _, err := term.GetSize(int(f.Fd()))
+		if err != nil || width < 40 { // some terminals say 0
+			width = 80
+		}
+		bar.Describe(cut(printable(words(p)), width-len("⠋  [999s] ")))
+	}
+}
+
+// cut shortens a line so that it can be rewritten in place.
+func cut(line string, width int) string {
+	if runes := []rune(line); len(runes) > width {
+		return string(runes[:width-1]) + "…"
+	}
+	return line
 }
 
 // words says what a step is.

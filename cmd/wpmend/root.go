@@ -24,7 +24,8 @@ type invocation struct {
 	verbose    bool
 
 	out, err io.Writer
-	code     int // what the command found, once it ran without an error
+	code     int          // what the command found, once it ran without an error
+	clear    func() error // takes the line of progress off the terminal; nil: there is none
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
