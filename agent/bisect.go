@@ -47,7 +47,9 @@ func (a *Agent) Bisect(ctx context.Context, s site.Site, o BisectOptions) (Bisec
 	if f.Finding == bisect.HealthyUnmasked && l.liveFails() {
 		r.Outcome, r.Signature = l.front.Outcome, l.front.Signature
 		if len(l.causes) > 0 {
-			r.Finding += "; the live site's own cause is " + l.causes[0].Cause
+			r.Finding += "; the live site fails for another reason: " + l.causes[0].Cause
+		} else {
+			r.Finding += "; " + liveOnly
 		}
 	}
 	if err == nil && o.Fix && f.Finding == bisect.Found {

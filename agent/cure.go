@@ -37,6 +37,9 @@ func (h *healing) disableCulprits(ctx context.Context) (done bool, err error) {
 	h.searched(f)
 	if f.Finding != bisect.Found {
 		h.report.Advice = append(h.report.Advice, f.words())
+		if f.Finding == bisect.HealthyUnmasked {
+			h.report.Advice = append(h.report.Advice, liveOnly)
+		}
 		return true, h.escalate(ctx)
 	}
 	if id := h.protected(); id != "" {

@@ -203,12 +203,15 @@ func (f found) words() string {
 	case bisect.Found:
 		return fmt.Sprintf("the search convicted %d of %d plugins", len(f.Culprits), f.searched)
 	case bisect.HealthyUnmasked:
-		return "in a private copy of the pool the site works with every plugin: no plugin is at fault; the live pool itself may be (restart PHP-FPM first)"
+		return "with every plugin the site works, in a private copy of its pool: no plugin is at fault"
 	case bisect.FailsAllMasked:
 		return "the site fails even with every plugin masked: no plugin is at fault (theme, must-use plugins, drop-ins, core or the server remain)"
 	}
 	return "the search could not decide: " + f.Explanation
 }
+
+// liveOnly is what follows when the live site fails and its copy does not.
+const liveOnly = "only the live pool fails: restarting its PHP-FPM is the next thing to try (a crash can poison OPcache)"
 
 // proof is what the search saw, for the report on the cause.
 func (f found) proof() []string {

@@ -20,7 +20,7 @@ masked: visitors notice nothing, and no file and no option of the site changes.
 --method rename asks the live site instead, by renaming plugin folders (journalled,
 put back); --fix switches the culprits off afterwards and verifies the site.`,
 		Example: "  wpmend bisect example.com\n  wpmend bisect example.com --url /checkout/ --fix",
-		Args:    cobra.ExactArgs(1),
+		Args:    takes("SITE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			switch o.Method {
 			case agent.MethodAuto, agent.MethodShadow, agent.MethodRename:

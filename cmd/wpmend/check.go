@@ -15,7 +15,12 @@ func newCheck(in *invocation) *cobra.Command {
 cause with its evidence and the remedy that wpmend would take. Without SITE every
 site of the host is checked, and the worst decides the exit status.`,
 		Example: "  wpmend check example.com\n  wpmend check example.com --url /shop/",
-		Args:    cobra.MaximumNArgs(1),
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			return takes("SITE")(c, args)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return in.checkAll(c)

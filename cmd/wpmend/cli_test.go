@@ -63,11 +63,11 @@ func TestUsage(t *testing.T) {
 		remedy  string
 	}{
 		{[]string{"chekc"}, `unknown command "chekc" for "wpmend"`, "wpmend --help"},
-		{[]string{"heal"}, "accepts 1 arg(s), received 0", "wpmend --help"},
-		{[]string{"heal", "a", "b"}, "accepts 1 arg(s), received 2", "wpmend --help"},
-		{[]string{"check", "a", "b"}, "accepts at most 1 arg(s), received 2", "wpmend --help"},
-		{[]string{"disable", "a"}, "accepts 2 arg(s), received 1", "wpmend --help"},
-		{[]string{"incidents", "show"}, "accepts 1 arg(s), received 0", "wpmend --help"},
+		{[]string{"heal"}, "wpmend heal needs SITE", "wpmend heal --help"},
+		{[]string{"heal", "a", "b"}, `wpmend heal does not know what to do with "b"`, "wpmend heal --help"},
+		{[]string{"check", "a", "b"}, `wpmend check does not know what to do with "b"`, "wpmend check --help"},
+		{[]string{"disable", "a"}, "wpmend disable needs COMPONENT", "wpmend disable --help"},
+		{[]string{"incidents", "show"}, "wpmend incidents show needs ID", "wpmend incidents show --help"},
 		{[]string{"heal", "--frob", "a"}, "unknown flag: --frob", "wpmend heal --help"},
 		{[]string{"--frob"}, "unknown flag: --frob", "wpmend --help"},
 		{[]string{"bisect", "a", "--url"}, "flag needs an argument: --url", "wpmend bisect --help"},

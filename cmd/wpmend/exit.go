@@ -83,8 +83,8 @@ func describe(err error) failure {
 		if advised.Kind == "usage" {
 			f.code = exitUsage
 		}
-	case strings.HasPrefix(f.Message, "unknown command"), strings.HasPrefix(f.Message, "accepts "), strings.HasPrefix(f.Message, "requires "):
-		// cobra has no type for these two.
+	case strings.HasPrefix(f.Message, "unknown command"):
+		// cobra has no type for this.
 		f.Kind, f.Remedy, f.code = "usage", "wpmend --help", exitUsage
 	}
 	return f

@@ -16,7 +16,7 @@ gathers evidence, searches for the component at fault if one is suspected, takes
 the remedy, and proves by several answers that the site is well. What did not help
 is undone; what could not be fixed is left exactly as found.`,
 		Example: "  wpmend heal example.com\n  wpmend heal example.com --dry-run",
-		Args:    cobra.ExactArgs(1),
+		Args:    takes("SITE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			a, s, err := in.site(c.Context(), args[0])
 			if err != nil {

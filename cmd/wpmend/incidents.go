@@ -84,7 +84,7 @@ func newIncidentsShow(in *invocation) *cobra.Command {
 		Use:   "show ID",
 		Short: "shows one incident, whole",
 		Long:  "Shows one incident: what was seen, how the cause is known, what was done. ID may be cut short while it is unique.",
-		Args:  cobra.ExactArgs(1),
+		Args:  takes("ID"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			a, err := in.open()
 			if err != nil {
@@ -124,7 +124,7 @@ func newIncidentsUndo(in *invocation) *cobra.Command {
 		Short: "takes back what was changed in one incident",
 		Long: `Takes back every change of one incident that is still in force. What was broken
 before may break again: the site is not probed.`,
-		Args: cobra.ExactArgs(1),
+		Args: takes("ID"),
 		RunE: func(c *cobra.Command, args []string) error {
 			a, err := in.open()
 			if err != nil {

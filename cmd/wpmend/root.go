@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -79,6 +80,19 @@ SITE is a domain, a root folder or an id: ` + "`wpmend sites`" + ` lists them.`,
 		}
 	}
 	return root
+}
+
+// takes wants exactly these words after the command.
+func takes(words ...string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		switch {
+		case len(args) < len(words):
+			return &usageError{c, fmt.Errorf("%s needs %s", c.CommandPath(), strings.Join(words[len(args):], " and "))}
+		case len(args) > len(words):
+			return &usageError{c, fmt.Errorf("%s does not know what to do with %q", c.CommandPath(), args[len(words)])}
+		}
+		return nil
+	}
 }
 
 // commands lists c and everything below it.

@@ -30,7 +30,7 @@ active again, even if wp-admin dropped it from the list meanwhile.`,
 }
 
 func (in *invocation) newSwitch(c *cobra.Command, do func(*agent.Agent, context.Context, site.Site, string) (agent.SwitchReport, error)) *cobra.Command {
-	c.Args = cobra.ExactArgs(2)
+	c.Args = takes("SITE", "COMPONENT")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		a, s, err := in.site(c.Context(), args[0])
 		if err != nil {
