@@ -19,6 +19,8 @@ const (
 	// slow: a failure that took longer is confirmed by the shadow instead of by
 	// making visitors' workers hang again.
 	slow = 2 * time.Second
+	// logLag is how long evidence may take to reach the logs of a busy host.
+	logLag = time.Second
 	// transientProbes healthy answers in a row make a failure a transient one.
 	transientProbes = 20
 )
@@ -73,6 +75,11 @@ func (a *Agent) explain(ctx context.Context, l *look) {
 		return
 	}
 	facts, err := l.marks.Gather(ctx, l.site, l.wp, l.front)
+	// FPM writes down what ended a request only after the gateway has answered.
+	for deadline := time.Now().Add(logLag); len(diagnose.Causes(facts)) == 0 && time.Now().Before(deadline) && ctx.Err() == nil; {
+		time.Sleep(logLag / 20)
+		facts, err = l.marks.Gather(ctx, l.site, l.wp, l.front)
+	}
 	if facts.Socket.Refused {
 		// The gateway never got to PHP, so asking PHP itself adds something.
 		facts.Direct = probe.ByPool(ctx, l.site, l.target, a.limits())

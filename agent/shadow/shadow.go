@@ -40,7 +40,7 @@ const (
 	// longest ends any question.
 	longest = 45 * time.Second
 	// logLag is how long FPM may take to write down that a worker died.
-	logLag = 200 * time.Millisecond
+	logLag = 2 * time.Second
 	look   = 40 * time.Millisecond
 	// maxLooks is how often a hang that stands in another place each time is asked.
 	maxLooks = 4
