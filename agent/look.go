@@ -76,7 +76,8 @@ func (a *Agent) explain(ctx context.Context, l *look) {
 	}
 	facts, err := l.marks.Gather(ctx, l.site, l.wp, l.front)
 	// FPM writes down what ended a request only after the gateway has answered.
-	for deadline := time.Now().Add(logLag); len(diagnose.Causes(facts)) == 0 && time.Now().Before(deadline) && ctx.Err() == nil; {
+	answered := l.front.Status != 0
+	for deadline := time.Now().Add(logLag); answered && len(diagnose.Causes(facts)) == 0 && time.Now().Before(deadline) && ctx.Err() == nil; {
 		time.Sleep(logLag / 20)
 		facts, err = l.marks.Gather(ctx, l.site, l.wp, l.front)
 	}
