@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,6 +97,17 @@ func (a *Agent) priors(ctx context.Context, l *look, target *url.URL) map[string
 
 // fix switches the culprits off, as an incident of its own so that it can be undone.
 func (a *Agent) fix(ctx context.Context, l *look, f found, r *BisectReport) (err error) {
+	ids := toSwitchOff(r.Culprits)
+	for _, id := range ids {
+		if slices.Contains(a.config.Protected, id) {
+			l.notes = append(l.notes, id+" was not switched off: the configuration protects it")
+			return nil
+		}
+	}
+	if err := a.budget(l.site, len(ids)); err != nil {
+		l.notes = append(l.notes, err.Error())
+		return nil
+	}
 	inc, err := a.history.Open(history.Incident{Site: ref(l.site),
 		Symptom: history.Symptom{Outcome: string(f.outcome), Signature: f.Signature, URL: l.target.String(), Status: l.front.Status}})
 	if err != nil {
@@ -109,7 +121,7 @@ func (a *Agent) fix(ctx context.Context, l *look, f found, r *BisectReport) (err
 	}()
 	var changes []journal.Change
 	inc.Culprits = r.Culprits
-	for _, id := range toSwitchOff(r.Culprits) {
+	for _, id := range ids {
 		change, err := remedy.Disable(l.site, l.wp, []string{id}, inc.ID, "wpmend bisect --fix: "+strings.Join(f.proof(), "; "))
 		if err != nil {
 			return refused(err)

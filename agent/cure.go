@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"wpmend/agent/bisect"
 	"wpmend/agent/diagnose"
 	"wpmend/agent/journal"
+	"wpmend/agent/probe"
 	"wpmend/agent/remedy"
 )
 
@@ -42,6 +42,10 @@ func (h *healing) disableCulprits(ctx context.Context) (done bool, err error) {
 		}
 		return true, h.escalate(ctx)
 	}
+	if f.Signature == probe.HeaderTooBig {
+		h.report.Advice = append(h.report.Advice, "The response header is larger than the gateway's buffer: a larger fastcgi_buffer_size cures this, so nothing was switched off.")
+		return true, h.escalate(ctx)
+	}
 	if id := h.protected(); id != "" {
 		h.report.Advice = append(h.report.Advice, fmt.Sprintf("%s would have to be switched off, but the configuration protects it.", id))
 		return true, h.escalate(ctx)
@@ -57,11 +61,10 @@ func (h *healing) disableCulprits(ctx context.Context) (done bool, err error) {
 	return h.try(ctx, changes)
 }
 
-// refuse ends an incident whose remedy the journal refuses: the site is as found,
-// and the refusal says what a person must look at.
+// refuse ends an incident whose remedy could not be carried out: what was done of
+// it is undone, and the error says what a person must look at.
 func (h *healing) refuse(ctx context.Context, err error) error {
-	var r *journal.RefusedError
-	if !errors.As(err, &r) {
+	if ctx.Err() != nil {
 		return err
 	}
 	h.report.Advice = append(h.report.Advice, err.Error())
@@ -124,7 +127,7 @@ func (h *healing) try(ctx context.Context, changes []journal.Change) (done bool,
 	applied, verified, err := h.agent.apply(ctx, h.look, changes)
 	for _, c := range applied {
 		// What cannot be taken back stands, whether it helped or not.
-		if verified || c.UndoNone != "" {
+		if verified || c.UndoNone != "" && err == nil {
 			h.report.Changes = append(h.report.Changes, changeRef(c))
 		}
 	}

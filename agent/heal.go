@@ -58,7 +58,11 @@ func (h *healing) run(ctx context.Context) error {
 		h.report.State = StateHealthy
 		return nil
 	}
-	if failed, asked := h.agent.confirm(ctx, h.look); failed < asked {
+	failed, asked := h.agent.confirm(ctx, h.look)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if failed < asked {
 		return h.passing(failed, asked)
 	}
 	h.explain(ctx)

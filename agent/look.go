@@ -98,6 +98,9 @@ func (a *Agent) confirm(ctx context.Context, l *look) (failed, asked int) {
 	}
 	for asked < confirmations || (failed < asked && asked < transientProbes+1) {
 		r := probe.ByFront(ctx, l.site, l.target, a.limits())
+		if ctx.Err() != nil {
+			return failed, asked
+		}
 		asked++
 		if r.Outcome.Failing() {
 			failed++

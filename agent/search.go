@@ -106,7 +106,6 @@ type questions struct {
 	mu      sync.Mutex
 	outcome probe.Outcome
 	detail  string
-	closed  bool // a page with nothing but core ends in </html>
 	details map[string]string
 }
 
@@ -131,24 +130,17 @@ func (q *questions) judge(question bisect.Question, a shadow.Answer) bisect.Answ
 	defer q.mu.Unlock()
 	answer := bisect.Answer{Verdict: bisect.Healthy, Signature: a.Signature, Blamed: a.Blamed, Slow: a.Hung}
 	switch {
-	case a.Outcome == probe.Unknown:
+	case a.Outcome == probe.Unknown, a.Outcome == probe.Maintenance, a.Outcome == probe.Unavailable, a.Outcome == probe.DBError:
+		// A site that is closed on purpose, or whose database is gone, convicts nobody.
 		answer.Verdict = bisect.Unresolved
 	case a.Outcome.Failing():
 		answer.Verdict = bisect.Failing
-	case a.Outcome == probe.Healthy && q.closed && !a.Closed:
-		answer.Verdict, answer.Signature = bisect.Failing, "page without an end"
 	}
 	if len(question.Masked) == 0 {
 		q.outcome, q.detail = a.Outcome, a.Detail
-		if answer.Verdict == bisect.Failing && !a.Outcome.Failing() {
-			q.outcome = probe.Incomplete
-		}
 	}
 	if id := q.suspect(question, a); id != "" && a.Detail != "" && answer.Verdict == bisect.Failing {
 		q.details[id] = a.Detail
-	}
-	if len(question.Masked) == len(q.plugins) && a.Outcome == probe.Healthy {
-		q.closed = a.Closed
 	}
 	return answer
 }

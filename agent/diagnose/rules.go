@@ -97,6 +97,9 @@ func maintenance(f Facts) (Cause, bool) {
 
 func headerTooBig(f Facts) (Cause, bool) {
 	c := Cause{Cause: ResponseHeaderTooBig, Confidence: 0.98}
+	if f.Front.Outcome != probe.BadGateway {
+		return Cause{}, false // somebody else's request, or a forged line
+	}
 	for _, l := range f.Gateway {
 		if strings.HasPrefix(l.Record.Message, "upstream sent too big header") {
 			c.Evidence = append(c.Evidence, evidence(l.File, l.Record.Time, l.Record.Message))

@@ -41,8 +41,18 @@ func socket(s site.Site) diagnose.Socket {
 		return found
 	}
 	found.Gateway = userName(worker.UID)
+	if acl(s) {
+		return found // modes do not tell who may connect; the gateway's log does
+	}
 	found.Refused = !mayWrite(info, worker.UID, groups(worker.UID)) || !mayReach(a.Addr, worker.UID, groups(worker.UID))
 	return found
+}
+
+// acl reports whether the pool lets users in by name (RHEL's www.conf does).
+func acl(s site.Site) bool {
+	users, _ := s.Pool.Get("listen.acl_users")
+	groups, _ := s.Pool.Get("listen.acl_groups")
+	return users+groups != ""
 }
 
 // gatewayWorker is a child of the gateway's master: it is who connects.

@@ -64,7 +64,7 @@ func byFastCGI(ctx context.Context, route Route, s site.Site, target *url.URL, t
 			return r
 		}
 		if buffer := BufferSize(s.Location); int64(answer.HeaderWire) > buffer {
-			r.Outcome, r.Signature = BadGateway, "header too big"
+			r.Outcome, r.Signature = BadGateway, HeaderTooBig
 			r.Detail = fmt.Sprintf("the response header has %d bytes, the gateway's buffer takes %d", answer.HeaderWire, buffer)
 			return r
 		}

@@ -36,7 +36,8 @@ func Judge(a Answer) (Outcome, string) {
 		return BadGateway, "502"
 	case a.Status == http.StatusGatewayTimeout:
 		return GatewayTimeout, "504"
-	case a.Status == http.StatusServiceUnavailable && diePage.Match(a.Body) && a.Header.Get("Retry-After") != "":
+	case a.Status == http.StatusServiceUnavailable && a.Header.Get("Retry-After") != "" && !isFatal:
+		// WordPress' own page or a plugin's: somebody wants the site closed.
 		return Maintenance, "maintenance"
 	case a.Status == http.StatusServiceUnavailable:
 		return Unavailable, "503"

@@ -13,6 +13,9 @@ import (
 	"wpmend/php/errlog"
 )
 
+// HeaderTooBig is the signature of an answer whose header the gateway refuses.
+const HeaderTooBig = "header too big"
+
 // Outcome is what an answer means for the site.
 type Outcome string
 

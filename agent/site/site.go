@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os/user"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"sort"
 	"strconv"
@@ -201,6 +202,10 @@ func (h *Host) sitesOf(v gateway.Vhost, pools map[fpm.Address]pooled, roots map[
 	var sites []Site
 	for _, root := range found {
 		base := strings.TrimSuffix(strings.TrimPrefix(root, strings.TrimSuffix(docroot, "/")), "/")
+		if !plain.MatchString(base) {
+			h.Problems = append(h.Problems, fmt.Sprintf("%q is left out: its name could be taken for a command where it is shown", root))
+			continue
+		}
 		s := Site{ID: ID(root), Root: root, DocRoot: docroot, Base: base, Owner: uid, Group: gid,
 			Domain: domain(v) + base, Location: loc, Master: p.master, Pool: p.pool}
 		if inner, ok := v.Location(s.Script()); ok && inner.Match != loc.Match {
@@ -219,6 +224,10 @@ func (h *Host) sitesOf(v gateway.Vhost, pools map[fpm.Address]pooled, roots map[
 	}
 	return sites
 }
+
+// plain are the folder names that can stand in a command for pasting: a customer
+// chooses them.
+var plain = regexp.MustCompile(`^[A-Za-z0-9._/-]*$`)
 
 func (h *Host) version(s Site) string {
 	t, err := wp.OpenTree(s.Root, s.Owner)

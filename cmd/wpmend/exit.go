@@ -102,7 +102,7 @@ func (in *invocation) fail(err error) int {
 	}
 	fmt.Fprintln(in.err, "wpmend: error:", printable(f.Message))
 	if f.Remedy != "" {
-		fmt.Fprintln(in.err, "wpmend: hint: ", f.Remedy)
+		fmt.Fprintln(in.err, "wpmend: hint: ", printable(f.Remedy))
 	}
 	return f.code
 }
