@@ -31,7 +31,6 @@ const shadowWorkers = 4
 type found struct {
 	bisect.Result
 	outcome  probe.Outcome // with nothing masked
-	detail   string
 	searched int
 	live     int // changes to the live site, each put back
 	took     time.Duration
@@ -105,7 +104,6 @@ type questions struct {
 
 	mu      sync.Mutex
 	outcome probe.Outcome
-	detail  string
 	details map[string]string
 }
 
@@ -137,7 +135,7 @@ func (q *questions) judge(question bisect.Question, a shadow.Answer) bisect.Answ
 		answer.Verdict = bisect.Failing
 	}
 	if len(question.Masked) == 0 {
-		q.outcome, q.detail = a.Outcome, a.Detail
+		q.outcome = a.Outcome
 	}
 	if id := q.suspect(question, a); id != "" && a.Detail != "" && answer.Verdict == bisect.Failing {
 		q.details[id] = a.Detail
@@ -162,7 +160,7 @@ func (q *questions) suspect(question bisect.Question, a shadow.Answer) string {
 }
 
 func (q *questions) found(r bisect.Result, start time.Time) found {
-	return found{Result: r, outcome: q.outcome, detail: q.detail, searched: len(q.plugins), took: time.Since(start), details: q.details}
+	return found{Result: r, outcome: q.outcome, searched: len(q.plugins), took: time.Since(start), details: q.details}
 }
 
 // culprits completes the search's verdicts with what is known of the components.

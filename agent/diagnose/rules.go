@@ -147,7 +147,7 @@ func componentFault(f Facts) (Cause, bool) {
 	c := Cause{Cause: ComponentFault, Confidence: 0.5, Remedy: new(RemedyDisable)}
 	for _, l := range f.PHP {
 		id, ok := f.firstBlamed(files(l.Record))
-		if !ok || !isFatal(l.Record.Kind) {
+		if !ok || !l.Record.Fatal() {
 			continue
 		}
 		c.Confidence = 0.8
@@ -227,14 +227,6 @@ func evidence(source string, at time.Time, text string) Evidence {
 		text = strings.ToValidUTF8(text[:maxEvidence], "") + "…"
 	}
 	return Evidence{Source: source, Text: text, Time: at}
-}
-
-func isFatal(kind string) bool {
-	switch kind {
-	case "Fatal error", "Parse error", "Core error", "Compile error":
-		return true
-	}
-	return false
 }
 
 func firstLine(text string) string {

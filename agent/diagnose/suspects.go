@@ -27,7 +27,7 @@ func Suspects(f Facts) map[string]float64 {
 		}
 	}
 	for _, l := range f.PHP {
-		if isFatal(l.Record.Kind) {
+		if l.Record.Fatal() {
 			accuse(files(l.Record), inFatal)
 		}
 	}

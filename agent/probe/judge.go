@@ -61,7 +61,7 @@ func Judge(a Answer) (Outcome, string) {
 
 func firstFatal(errors []errlog.PHPError) (errlog.PHPError, bool) {
 	for _, e := range errors {
-		if e.Kind == "Fatal error" || e.Kind == "Parse error" || e.Kind == "Core error" || e.Kind == "Compile error" {
+		if e.Fatal() {
 			return e, true
 		}
 	}

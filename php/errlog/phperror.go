@@ -130,3 +130,12 @@ func realPlace(file string, line int) (string, int) {
 	}
 	return file, line
 }
+
+// Fatal reports an error that ends the request: main/main.c, php_error_cb.
+func (e PHPError) Fatal() bool {
+	switch e.Kind {
+	case "Fatal error", "Parse error", "Core error", "Compile error":
+		return true
+	}
+	return false
+}
