@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -24,26 +23,30 @@ import (
 // maxStderr bounds what PHP says beside the answer.
 const maxStderr = 256 << 10
 
-// ByPool asks the live pool directly over FastCGI.
-func ByPool(ctx context.Context, s site.Site, target *url.URL, l Limits) Result {
-	return byFastCGI(ctx, Pool, s, target, s.Pool.Listen(), nil, l)
+// ByPoolRequest asks the live pool directly over FastCGI.
+func ByPoolRequest(ctx context.Context, s site.Site, q Request, l Limits) Result {
+	return byFastCGI(ctx, Pool, s, q, s.Pool.Listen(), nil, l)
 }
 
-// ByShadow asks a private copy of the pool that listens on socket; extra are
+// ByShadowRequest asks a private copy of the pool that listens on socket; extra are
 // FastCGI parameters for its prepend.
-func ByShadow(ctx context.Context, s site.Site, target *url.URL, socket string, extra map[string]string, l Limits) Result {
-	return byFastCGI(ctx, Shadow, s, target, fpm.Address{Network: "unix", Addr: socket}, extra, l)
+func ByShadowRequest(ctx context.Context, s site.Site, q Request, socket string, extra map[string]string, l Limits) Result {
+	return byFastCGI(ctx, Shadow, s, q, fpm.Address{Network: "unix", Addr: socket}, extra, l)
 }
 
 // byFastCGI sends the parameters that the gateway's own location would send, and
 // applies that location's limits to the answer, since FPM itself has none.
-func byFastCGI(ctx context.Context, route Route, s site.Site, target *url.URL, to fpm.Address, extra map[string]string, l Limits) Result {
-	r := Result{Route: route, URL: target.String(), Start: time.Now()}
+func byFastCGI(ctx context.Context, route Route, s site.Site, q Request, to fpm.Address, extra map[string]string, l Limits) Result {
+	r, ok := begin(route, q)
+	if !ok {
+		return r
+	}
 	ctx, cancel := context.WithTimeout(ctx, l.Timeout)
 	defer cancel()
-	u := Uncached(target)
+	q = q.at(Uncached(q.Target))
 	for hop := 0; ; hop++ {
-		params, err := Params(s, u)
+		r.URL = shown(q.Target)
+		params, err := RequestParams(s, q)
 		if err != nil {
 			r.Outcome, r.Signature, r.Detail = Unknown, "parameters", err.Error()
 			return r
@@ -68,8 +71,8 @@ func byFastCGI(ctx context.Context, route Route, s site.Site, target *url.URL, t
 			r.Detail = fmt.Sprintf("the response header has %d bytes, the gateway's buffer takes %d", answer.HeaderWire, buffer)
 			return r
 		}
-		a := Answer{Status: answer.Status, Header: answer.Header, Body: answer.Body, Truncated: answer.Truncated, Errors: r.Errors}
-		done, onward := step(s, u, a, hop, &r)
+		a := Answer{Status: answer.Status, Header: answer.Header, Body: answer.Body, Truncated: answer.Truncated, Errors: r.Errors, Head: q.head()}
+		done, onward := step(s, q.Target, a, hop, &r)
 		if done {
 			for _, root := range s.Roots() {
 				r.Signature = strings.ReplaceAll(r.Signature, root+"/", "")
@@ -79,13 +82,19 @@ func byFastCGI(ctx context.Context, route Route, s site.Site, target *url.URL, t
 			}
 			return r
 		}
-		u = onward
+		q = q.redirected(a.Status, onward)
 	}
 }
 
-// Params are the FastCGI parameters of a GET of u, as the site's own location
-// sends them.
+// Params is [RequestParams] of a plain GET.
 func Params(s site.Site, u *url.URL) (map[string]string, error) {
+	return RequestParams(s, Request{Target: u})
+}
+
+// RequestParams are the FastCGI parameters of q, as the site's own location sends
+// them.
+func RequestParams(s site.Site, q Request) (map[string]string, error) {
+	u := q.Target
 	script, pathInfo := scriptOf(s, u.Path)
 	realRoot, err := filepath.EvalSymlinks(s.DocRoot)
 	if err != nil {
@@ -99,8 +108,8 @@ func Params(s site.Site, u *url.URL) (map[string]string, error) {
 		port = listen.Port
 	}
 	params, err := s.Location.Expand(gateway.Target{
-		Scheme: u.Scheme, Host: u.Host, Method: http.MethodGet, URI: u.RequestURI(), Script: script, PathInfo: pathInfo,
-		Query: u.RawQuery, Header: headers(), ServerAddr: "127.0.0.1", RemoteAddr: "127.0.0.1", ServerPort: port,
+		Scheme: u.Scheme, Host: u.Host, Method: q.method(), URI: u.RequestURI(), Script: script, PathInfo: pathInfo,
+		Query: u.RawQuery, Header: q.headers(s), ServerAddr: "127.0.0.1", RemoteAddr: "127.0.0.1", ServerPort: port,
 		DocumentRoot: s.DocRoot, RealRoot: realRoot,
 	})
 	if err != nil {

@@ -24,28 +24,44 @@ type Limits struct {
 	Body    int // bytes
 }
 
-// ByFront asks through the gateway, as a visitor would, but always on an address
-// of this host that the site's vhost listens on: name resolution and any CDN are
-// left out. Certificates are not verified: the question is whether PHP works.
-func ByFront(ctx context.Context, s site.Site, target *url.URL, l Limits) Result {
-	r := Result{Route: Front, URL: target.String(), Start: time.Now()}
+// ByFrontRequest asks through the gateway, as a visitor would, but always on an
+// address of this host that the site's vhost listens on: name resolution and any
+// CDN are left out. Certificates are not verified: the question is whether PHP works.
+func ByFrontRequest(ctx context.Context, s site.Site, q Request, l Limits) Result {
+	r, ok := begin(Front, q)
+	if !ok {
+		return r
+	}
 	ctx, cancel := context.WithTimeout(ctx, l.Timeout)
 	defer cancel()
-	u := Uncached(target)
+	q = q.at(Uncached(q.Target))
 	for hop := 0; ; hop++ {
-		a, err := frontOnce(ctx, s, u, l)
+		r.URL = shown(q.Target)
+		a, err := frontOnce(ctx, s, q, l)
 		r.Took = time.Since(r.Start)
 		if err != nil {
 			r.Outcome, r.Signature, r.Detail = frontFailure(err), "front: "+errorClass(err), err.Error()
 			return r
 		}
 		r.Status, r.Bytes, r.Closed = a.Status, len(a.Body), closed(a.Body)
-		done, to := step(s, u, a, hop, &r)
+		done, to := step(s, q.Target, a, hop, &r)
 		if done {
 			return r
 		}
-		u = to
+		q = q.redirected(a.Status, to)
 	}
+}
+
+// begin is the result of a request that has not been sent yet; ok is false for one
+// that cannot be sent at all.
+func begin(route Route, q Request) (r Result, ok bool) {
+	r = Result{Route: route, Start: time.Now()}
+	if err := q.Valid(); err != nil {
+		r.Outcome, r.Signature, r.Detail = Unknown, "request", err.Error()
+		return r, false
+	}
+	r.URL = shown(q.Target)
+	return r, true
 }
 
 // step judges a final answer into r, or says where a redirect leads.
@@ -69,7 +85,8 @@ func step(s site.Site, u *url.URL, a Answer, hop int, r *Result) (done bool, to 
 	return true, nil
 }
 
-func frontOnce(ctx context.Context, s site.Site, u *url.URL, l Limits) (Answer, error) {
+func frontOnce(ctx context.Context, s site.Site, q Request, l Limits) (Answer, error) {
+	u := q.Target
 	listen, ok := listener(s, u.Scheme)
 	scheme := u.Scheme
 	forwarded := !ok && scheme == "https"
@@ -89,11 +106,11 @@ func frontOnce(ctx context.Context, s site.Site, u *url.URL, l Limits) (Answer, 
 			return dial(ctx, listen)
 		},
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+u.Host+u.RequestURI(), nil)
+	request, err := http.NewRequestWithContext(ctx, q.method(), scheme+"://"+u.Host+u.RequestURI(), nil)
 	if err != nil {
 		return Answer{}, err
 	}
-	request.Header = headers()
+	request.Header = q.headers(s)
 	if forwarded {
 		request.Header.Set("X-Forwarded-Proto", "https")
 	}
@@ -103,7 +120,7 @@ func frontOnce(ctx context.Context, s site.Site, u *url.URL, l Limits) (Answer, 
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, int64(l.Body)+1))
-	a := Answer{Status: response.StatusCode, Header: response.Header, Body: body}
+	a := Answer{Status: response.StatusCode, Header: response.Header, Body: body, Head: q.head()}
 	if len(body) > l.Body {
 		a.Body, a.Truncated = body[:l.Body], true
 	}

@@ -16,6 +16,7 @@ type Answer struct {
 	Header    http.Header
 	Body      []byte
 	Truncated bool // cut at our own limit, not by the server
+	Head      bool // asked with HEAD: no body is to be expected
 	Errors    []errlog.PHPError
 }
 
@@ -53,7 +54,7 @@ func Judge(a Answer) (Outcome, string) {
 		return Unknown, fmt.Sprint(a.Status)
 	case isFatal && (empty || !closed(a.Body)), diePage.Match(a.Body), displayed.Match(a.Body):
 		return Fatal, fatalSignature(fatal, isFatal, fmt.Sprintf("%d with an error page", a.Status))
-	case empty && a.Status != http.StatusNoContent:
+	case empty && !a.Head && a.Status != http.StatusNoContent:
 		return Blank, "blank"
 	}
 	return Healthy, ""

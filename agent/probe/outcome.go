@@ -1,6 +1,6 @@
 // Package probe sends one request to one URL of one site by one route and judges
 // the answer to an outcome with a signature. It knows nothing of causes, and it
-// changes nothing: GET only, past page caches, bounded in time and size.
+// changes nothing by itself: GET or HEAD, past page caches, bounded in time and size.
 //
 // Its invariant: an outcome rests on status and body together. An empty 200 is a
 // failure; a refusal (401, 403, 404, 429) or a redirect out of the site says

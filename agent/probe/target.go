@@ -3,7 +3,6 @@ package probe
 import (
 	"crypto/rand"
 	"fmt"
-	"net/http"
 	"net/url"
 	"strings"
 
@@ -87,16 +86,17 @@ func Uncached(u *url.URL) *url.URL {
 	return &c
 }
 
-// headers are those of every probe. The cookie is WordPress' own sign for "do not
-// cache" (wp-login.php sets it); gateways' cache rules match it.
-func headers() http.Header {
-	return http.Header{
-		"User-Agent":    {"wpmend (health probe)"},
-		"Accept":        {"text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"},
-		"Cache-Control": {"no-cache"},
-		"Pragma":        {"no-cache"},
-		"Cookie":        {"wordpress_no_cache=1"},
+// shown is u without the cache-busting parameter, for people.
+func shown(u *url.URL) string {
+	c := *u
+	var kept []string
+	for part := range strings.SplitSeq(c.RawQuery, "&") {
+		if !strings.HasPrefix(part, nonce+"=") {
+			kept = append(kept, part)
+		}
 	}
+	c.RawQuery = strings.Join(kept, "&")
+	return c.String()
 }
 
 // next resolves a redirect; ok is false when it leaves the site.
