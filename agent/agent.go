@@ -139,13 +139,21 @@ func (a *Agent) hold(s site.Site, identity, doing string) (release func(), err e
 	return a.acquire(keys, doing+" "+s.Domain)
 }
 
-// holdRoot locks the site at root for callers that know nothing else of it.
-func (a *Agent) holdRoot(root, doing string) (release func(), err error) {
+// holdRoot locks the site at root, and its database as far as it can be asked, for
+// callers that know nothing else of it.
+func (a *Agent) holdRoot(ctx context.Context, root, doing string) (release func(), err error) {
 	key, err := lock.Folder(root)
 	if err != nil {
 		return nil, err
 	}
-	return a.acquire([]lock.Key{key}, doing+" "+root)
+	keys := []lock.Key{key}
+	if db, err := (options{a}).open(ctx, root); err == nil {
+		keys = append(keys, lock.Database(db.Identity()))
+		if err := db.Close(); err != nil {
+			a.log.Warn("cannot leave a database", "site", root, "err", err)
+		}
+	}
+	return a.acquire(keys, doing+" "+root)
 }
 
 func (a *Agent) acquire(keys []lock.Key, doing string) (release func(), err error) {

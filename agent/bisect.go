@@ -29,7 +29,7 @@ type BisectOptions struct {
 // changes nothing live.
 func (a *Agent) Bisect(ctx context.Context, s site.Site, o BisectOptions) (BisectReport, error) {
 	start := time.Now()
-	l, release, err := a.beginHeld(ctx, s, o.URL, "bisect")
+	l, release, err := a.beginHeld(ctx, s, o.URL, "bisect", true)
 	if err != nil {
 		return BisectReport{}, err
 	}

@@ -19,7 +19,7 @@ type HealOptions struct {
 // Heal takes one incident of a site from its first symptom to its end.
 func (a *Agent) Heal(ctx context.Context, s site.Site, o HealOptions) (HealReport, error) {
 	start := time.Now()
-	l, release, err := a.beginHeld(ctx, s, "", "heal")
+	l, release, err := a.beginHeld(ctx, s, "", "heal", !o.DryRun)
 	if err != nil {
 		return HealReport{}, err
 	}

@@ -9,7 +9,6 @@ import (
 
 	"wpmend/agent/history"
 	"wpmend/agent/journal"
-	"wpmend/agent/lock"
 )
 
 // Incidents lists what happened, the newest first. Records that cannot be read are
@@ -27,14 +26,14 @@ func (a *Agent) Incidents(limit int) (list []history.Incident, problems []string
 func (a *Agent) Incident(id string) (history.Incident, error) { return a.history.Get(id) }
 
 // UndoIncident takes back every change of an incident that is still in force, the
-// newest first.
+// newest first. What cannot be taken back is in the notes, and Left counts it.
 func (a *Agent) UndoIncident(ctx context.Context, id string) (SwitchReport, error) {
 	inc, err := a.history.Get(id)
 	if err != nil {
 		return SwitchReport{}, err
 	}
 	r := SwitchReport{Site: inc.Site, Changes: []ChangeRef{}, Notes: []string{}}
-	release, err := a.holdRoot(inc.Site.Root, "undo")
+	release, err := a.holdRoot(ctx, inc.Site.Root, "undo")
 	if err != nil {
 		return r, err
 	}
@@ -42,7 +41,7 @@ func (a *Agent) UndoIncident(ctx context.Context, id string) (SwitchReport, erro
 	changes, err := a.journal.List()
 	r.Notes = append(r.Notes, notes(err)...)
 	for _, c := range slices.Backward(changes) {
-		if c.Incident != inc.ID || (c.State != journal.Applied && c.State != journal.Verified) {
+		if c.Incident != inc.ID || c.State == journal.Undone || c.State == journal.Refused && c.Untouched {
 			continue
 		}
 		if c.UndoNone != "" {
@@ -50,19 +49,34 @@ func (a *Agent) UndoIncident(ctx context.Context, id string) (SwitchReport, erro
 			continue
 		}
 		if err := a.journal.Undo(ctx, c.ID, "wpmend incidents undo"); err != nil {
-			return r, refused(err)
+			r.Left++
+			r.Notes = append(r.Notes, c.What+": "+err.Error())
+			if advice := (*journal.RefusedError)(nil); errors.As(err, &advice) {
+				r.Notes = append(r.Notes, advice.Do)
+			}
+			continue
 		}
-		undone := changeRef(c)
-		undone.What, undone.From, undone.To, undone.Undo = "undone: "+c.What, undone.To, undone.From, ""
-		r.Changes = append(r.Changes, undone)
+		r.Changes = append(r.Changes, undone(c))
 	}
 	if len(r.Changes) == 0 {
-		r.Notes = append(r.Notes, "no change of this incident is in force")
+		if r.Left == 0 {
+			r.Notes = append(r.Notes, "no change of this incident is in force")
+		}
 		return r, nil
 	}
-	inc.State = history.Undone
-	inc.Note(time.Now(), "undone by a person")
-	return r, a.history.Close(inc)
+	if r.Left == 0 {
+		inc.State = history.Undone
+		inc.Note(time.Now(), "undone by a person")
+		err = a.history.Close(inc)
+	}
+	return r, err
+}
+
+// undone is a change as it appears in a report after it was taken back.
+func undone(c journal.Change) ChangeRef {
+	r := changeRef(c)
+	r.What, r.From, r.To, r.Undo = "undone: "+c.What, r.To, r.From, ""
+	return r
 }
 
 // RecoverReport is what recover found and did.
@@ -91,32 +105,5 @@ func (a *Agent) Recover(ctx context.Context) (RecoverReport, error) {
 		r.Changes = append(r.Changes, Recovered{ID: o.ID, What: o.What, State: string(o.State), Note: note})
 		r.Clean = r.Clean && o.Err == nil && o.State != journal.Refused
 	}
-	return r, errors.Join(err, a.closeInterrupted())
-}
-
-// closeInterrupted ends the incidents whose wpmend died.
-func (a *Agent) closeInterrupted() error {
-	list, err := a.history.List(history.Filter{})
-	var junk *history.JunkError
-	if err != nil && !errors.As(err, &junk) {
-		return err
-	}
-	var errs []error
-	for _, inc := range list {
-		if inc.State != history.Ongoing {
-			continue
-		}
-		release, err := a.holdRoot(inc.Site.Root, "recover")
-		var held *lock.Held
-		if errors.As(err, &held) {
-			continue // its wpmend lives
-		}
-		inc.State = history.Escalated
-		inc.Note(time.Now(), "wpmend was interrupted; what it had not verified was put back")
-		errs = append(errs, a.history.Close(inc))
-		if err == nil {
-			release()
-		}
-	}
-	return errors.Join(errs...)
+	return r, errors.Join(err, a.closeInterrupted(ctx))
 }

@@ -52,20 +52,40 @@ func (a *Agent) begin(ctx context.Context, s site.Site, given string) (*look, er
 	return l, nil
 }
 
-// beginHeld is begin under the site's lock. What the site holds is read again once
-// the lock is had: another actor may have changed it until then.
-func (a *Agent) beginHeld(ctx context.Context, s site.Site, given, doing string) (l *look, release func(), err error) {
+// beginHeld is begin under the site's lock. What a dead wpmend left of its work is
+// put back first, unless nothing may change; what the site holds is read again once
+// the lock is had, since another actor may have changed it until then.
+func (a *Agent) beginHeld(ctx context.Context, s site.Site, given, doing string, touch bool) (l *look, release func(), err error) {
 	if l, err = a.begin(ctx, s, given); err != nil {
 		return nil, nil, err
 	}
 	if release, err = a.hold(s, l.wp.Identity, doing); err != nil {
 		return nil, nil, err
 	}
-	if l.wp, err = s.Read(ctx); err != nil {
+	if err = a.settleBefore(l, touch); err == nil {
+		l.wp, err = s.Read(ctx)
+	}
+	if err != nil {
 		release()
 		return nil, nil, err
 	}
 	return l, release, nil
+}
+
+func (a *Agent) settleBefore(l *look, touch bool) error {
+	left := a.leftOn(l.site.Root)
+	if len(left) == 0 {
+		return nil
+	}
+	if !touch {
+		l.notes = append(l.notes, "an earlier wpmend was interrupted: `wpmend recover` puts back what it left, and what is said here may change then")
+		return nil
+	}
+	if err := a.settle(left); err != nil {
+		return err
+	}
+	l.notes = append(l.notes, "put back first what an interrupted wpmend had left")
+	return nil
 }
 
 // explain gathers the evidence and ranks the causes; a failing site only.

@@ -15,6 +15,7 @@ import (
 type SwitchReport struct {
 	Site    SiteRef     `json:"site"`
 	Changes []ChangeRef `json:"changes"`
+	Left    int         `json:"left"` // changes that could not be taken back
 	Notes   []string    `json:"notes"`
 }
 
@@ -22,7 +23,7 @@ type SwitchReport struct {
 // is healthy is not asked.
 func (a *Agent) Disable(ctx context.Context, s site.Site, component string) (SwitchReport, error) {
 	r := SwitchReport{Site: ref(s), Changes: []ChangeRef{}, Notes: []string{}}
-	l, release, err := a.beginHeld(ctx, s, "", "disable")
+	l, release, err := a.beginHeld(ctx, s, "", "disable", true)
 	if err != nil {
 		return r, err
 	}
@@ -50,7 +51,7 @@ func (a *Agent) Disable(ctx context.Context, s site.Site, component string) (Swi
 // Enable switches a component on again that wpmend switched off.
 func (a *Agent) Enable(ctx context.Context, s site.Site, component string) (SwitchReport, error) {
 	r := SwitchReport{Site: ref(s), Changes: []ChangeRef{}, Notes: []string{}}
-	l, release, err := a.beginHeld(ctx, s, "", "enable")
+	l, release, err := a.beginHeld(ctx, s, "", "enable", true)
 	if err != nil {
 		return r, err
 	}
@@ -68,10 +69,9 @@ func (a *Agent) Enable(ctx context.Context, s site.Site, component string) (Swit
 	if err := a.journal.Undo(ctx, change.ID, "wpmend enable"); err != nil {
 		return r, refused(err)
 	}
-	undone := changeRef(change)
-	undone.What = "undone: " + change.What
-	undone.From, undone.To, undone.Undo = undone.To, undone.From, fmt.Sprintf("wpmend disable %s %s", s.Domain, component)
-	r.Changes = append(r.Changes, undone)
+	back := undone(change)
+	back.Undo = fmt.Sprintf("wpmend disable %s %s", s.Domain, component)
+	r.Changes = append(r.Changes, back)
 	return r, nil
 }
 
@@ -80,7 +80,7 @@ func (a *Agent) switchedOffBy(s site.Site, w site.WordPress, component string) (
 	c, _, _ := w.Component(component)
 	changes, _ := a.journal.List()
 	for _, change := range slices.Backward(changes) {
-		if change.SiteRoot != s.Root || (change.State != journal.Applied && change.State != journal.Verified) {
+		if change.SiteRoot != s.Root || change.State == journal.Undone || change.UndoNone != "" {
 			continue
 		}
 		if slices.ContainsFunc(change.Steps, func(step journal.Step) bool { return step.Kind == journal.Rename && step.From == c.Path }) {

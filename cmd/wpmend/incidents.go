@@ -134,6 +134,9 @@ before may break again: the site is not probed.`,
 			if err != nil {
 				return err
 			}
+			if len(r.Changes) == 0 || r.Left > 0 {
+				in.code = exitFailed
+			}
 			return in.show(r, func(p *page) {
 				p.changes(r.Changes)
 				p.notes(r.Notes)
