@@ -13,7 +13,7 @@ const MaskParam = "WPMEND_MASK"
 // persistent cache would carry what a masked site computes to the live one.
 const objectCache = "object-cache.php"
 
-// Mask says what one request to a shadow does without.
+// Mask says what one request to a shadow does without, and as whom it comes.
 type Mask struct {
 	Components []Component
 	// Fallback is an installed theme to show instead of a masked one that has no
@@ -22,6 +22,24 @@ type Mask struct {
 	Fallback string
 	// ObjectCache lets the persistent object cache in: the question is about it.
 	ObjectCache bool
+	// AsUser is the login of the user that the request is authenticated as,
+	// without a password and with nothing stored. Without such a user the answer
+	// is [Mask.NoSuchUser]'s.
+	AsUser string
+	// HoldHTTP lets the site's own requests to other hosts fail at once, as far
+	// as they go through WordPress' HTTP API.
+	HoldHTTP bool
+	// Inspect asks for what WordPress knows of itself instead of the page, before
+	// any plugin, must-use plugin or theme loads: see [Mask.Inspection].
+	Inspect bool
+	// Forget names options to be dropped from the persistent object cache instead
+	// of the page, each with what WordPress keeps of it elsewhere: see
+	// [Mask.Forgotten]. "blog-2:x" is blog 2's, "network:x" the network's.
+	Forget []string
+	// Nonce marks what the prepend itself answers, so that nothing else, such as
+	// an older answer that the site has cached, is taken for it. It is random
+	// ([crypto/rand.Text]); letters and digits only.
+	Nonce string
 }
 
 // EncodeMask is [Mask.Encode] of these components alone.
@@ -31,16 +49,32 @@ func EncodeMask(masked []Component) string { return Mask{Components: masked}.Enc
 // the same for the same set. What filters cannot hide ([Filterable]) is left out.
 func (m Mask) Encode() string {
 	words := []string{}
-	for _, c := range m.Components {
-		if Filterable(c) {
-			words = append(words, c.Kind+":"+percent(c.Name))
+	add := func(key, value string) {
+		if value != "" {
+			words = append(words, key+":"+percent(value))
 		}
 	}
-	if m.Fallback != "" {
-		words = append(words, "fallback:"+percent(m.Fallback))
+	for _, c := range m.Components {
+		if Filterable(c) {
+			add(c.Kind, c.Name)
+		}
 	}
+	for _, name := range m.Forget {
+		add("forget", name)
+	}
+	add("fallback", m.Fallback)
+	add("as-user", m.AsUser)
+	add("nonce", m.Nonce)
 	if m.ObjectCache {
-		words = append(words, "allow:"+objectCache)
+		add("allow", objectCache)
+	}
+	if m.HoldHTTP {
+		add("hold", "http")
+	}
+	if m.Inspect {
+		for _, name := range inspected {
+			add("ask", name)
+		}
 	}
 	slices.Sort(words)
 	return strings.Join(slices.Compact(words), ",")
