@@ -32,6 +32,9 @@ type Gateway struct {
 	ErrorLogs []string        // of the server as a whole; files only
 	Vhosts    []Vhost         // in the order of the configuration
 	Problems  []string        // what of the configuration could not be understood, "FILE:LINE: …"; bounded
+	// LogUsers are the names of the vhosts that write failures of PHP or of another server to each access log; at most
+	// maxLogUsers of a log.
+	LogUsers map[string][]string `json:",omitempty"`
 }
 
 // Vhost is one `server` of nginx.

@@ -57,6 +57,7 @@ func parseNginx(text []byte, h host) (Gateway, error) {
 		}
 	}
 	shareListens(g.Vhosts)
+	g.LogUsers = logUsers(g.Vhosts)
 	g.Problems = c.problems
 	return g, nil
 }
