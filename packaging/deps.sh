@@ -6,7 +6,8 @@
 go_wanted=1.26
 go_fetched=1.26.8
 
-lab_packages=(nginx-light php8.2-fpm php8.2-mysql php8.2-cli php8.2-opcache mariadb-server
+# apache2-bin has the server without a service or a configuration.
+lab_packages=(nginx-light apache2-bin libapache2-mod-php8.2 php8.2-fpm php8.2-mysql php8.2-cli php8.2-opcache mariadb-server
 	wordpress wordpress-theme-twentytwentythree wordpress-theme-twentytwentytwo)
 
 step() { printf '== %s\n' "$*"; }
@@ -36,6 +37,7 @@ install_missing() {
 	for unit in nginx php8.2-fpm mariadb apache2; do
 		[[ -e /lib/systemd/system/$unit.service ]] || quiet+=("$unit")
 	done
+	[[ " ${missing[*]} " != *' libapache2-mod-php8.2 '* ]] || keep_apache
 	log=$(mktemp)
 	apt_install "${missing[@]}" >"$log" 2>&1 || {
 		cat "$log" >&2
@@ -48,6 +50,15 @@ install_missing() {
 			systemctl --quiet disable "$unit" 2>/dev/null || echo "   could not disable $unit.service: it starts at the next boot" >&2
 		fi
 	done
+}
+
+# keep_apache: on a machine with Apache of its own, installing mod_php would enable it
+# there and take the threaded MPM out. Debian's scripts leave alone what an
+# administrator has disabled (a2query); `a2enmod php8.2` takes that back.
+keep_apache() {
+	local off=/var/lib/apache2/module/disabled_by_admin
+	[[ -e /usr/sbin/a2query ]] || return 0
+	mkdir -p "$off" && touch "$off/php8.2"
 }
 
 apt_install() ( # PACKAGE…; a subshell, for its own trap: the policy goes whatever happens

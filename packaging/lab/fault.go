@@ -87,6 +87,9 @@ func (l *Lab) breakSite(site int, f Fault, plugin string) (undo func() error, er
 	}
 	switch f {
 	case FPMStopped:
+		if l.o.Handler == ModPHP {
+			return nil, errors.New("the lab has no FPM: Apache runs PHP itself")
+		}
 		return l.StartFPM, l.StopFPM()
 	case DatabaseDown:
 		return l.StartDB, l.StopDB()

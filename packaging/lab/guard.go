@@ -32,7 +32,7 @@ func startGuard(dir string) (*guard, error) {
 		return nil, fmt.Errorf("cannot guard the lab: %w", err)
 	}
 	cmd := exec.Command(bash, "-c", guardScript, "wpmend-lab-guard", dir,
-		nginxBinary, fpmBinary, mariadbBinary)
+		nginxBinary, apacheBinary, fpmBinary, mariadbBinary)
 	// Its own session: an interrupt typed at the terminal must not end it first.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	pipe, err := cmd.StdinPipe()

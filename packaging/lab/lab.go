@@ -42,6 +42,11 @@ type Options struct {
 	Subfolder        string        // WordPress lies in this folder of the document root
 	TLS              bool          // vhosts also listen on port 443 with a self-signed certificate
 	UID              uint32        // pool user, also the owner of the site's files; 0 means www-data
+	Gateway          string        // Nginx ("" means it) or Apache
+	Handler          string        // FPM ("" means it) or ModPHP: PHP within Apache's children, as the sites' user, and no pools
+
+	// For ModPHP: opcache.validate_timestamps = 0, opcache.enable_file_override = 1.
+	OPcacheKeepsOld, OPcacheFileOverride bool
 }
 
 // Site is one WordPress of a lab.
@@ -82,9 +87,14 @@ func Up(ctx context.Context, o Options) (*Lab, error) {
 	if err := checkHost(); err != nil {
 		return nil, err
 	}
+	if err := o.setGateway(); err != nil {
+		return nil, err
+	}
 	o.MaxChildren = orElse(o.MaxChildren, 4)
 	o.Sites = orElse(o.Sites, 1)
-	o.Masters = orElse(o.Masters, 1)
+	if o.Handler == FPM {
+		o.Masters = orElse(o.Masters, 1)
+	}
 	if o.Masters > o.Sites {
 		return nil, fmt.Errorf("a lab of %d sites has no pools for %d FPM masters: FPM refuses to run without a pool", o.Sites, o.Masters)
 	}
@@ -154,7 +164,7 @@ func (l *Lab) up(ctx context.Context, template string) (err error) {
 	if err := l.StartFPM(); err != nil {
 		return err
 	}
-	if err := l.startNginx(); err != nil {
+	if err := l.startGateway(); err != nil {
 		return err
 	}
 	if err := l.waitDB(ctx); err != nil {
@@ -255,7 +265,7 @@ func checkHost() error {
 		return errors.New("a lab needs root (port 80, workers of other users): run sudo packaging/test")
 	}
 	var missing string
-	for _, p := range programs {
+	for _, p := range slices.Concat(programs, apachePrograms) {
 		if _, err := os.Stat(p[0]); err != nil {
 			missing += " " + p[1]
 		}

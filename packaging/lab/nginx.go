@@ -45,7 +45,7 @@ func (l *Lab) startNginx() error {
 		return fmt.Errorf("cannot configure nginx: %w", err)
 	}
 	if l.o.TLS {
-		if err := l.writeCertificate(); err != nil {
+		if err := l.writeCertificate(dir); err != nil {
 			return fmt.Errorf("cannot make the lab's certificate: %w", err)
 		}
 	}
@@ -169,8 +169,8 @@ func (l *Lab) nginxSite(i int) string {
 `
 }
 
-// writeCertificate makes one self-signed certificate for all sites of the lab.
-func (l *Lab) writeCertificate() error {
+// writeCertificate puts one self-signed certificate for all sites of the lab into dir.
+func (l *Lab) writeCertificate(dir string) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err
@@ -192,7 +192,6 @@ func (l *Lab) writeCertificate() error {
 	if err != nil {
 		return err
 	}
-	dir := filepath.Dir(l.NginxConfig())
 	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certDER})
 	if err := os.WriteFile(filepath.Join(dir, "lab.crt"), certPEM, 0o644); err != nil {
 		return err
