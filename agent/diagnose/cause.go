@@ -63,6 +63,7 @@ const (
 	Maintenance          = "maintenance"
 	DNSMismatch          = "dns-mismatch"
 	CDNOnly              = "cdn-only"
+	CoreDamaged          = "core-damaged"
 )
 
 // The names of the remedies.
@@ -89,6 +90,7 @@ var list = [...]struct{ name, meaning string }{
 	{Overload, "the host has more work than it can do in time"},
 	{Maintenance, "WordPress is in maintenance mode"},
 	{DNSMismatch, "the site's name does not lead to this host"},
+	{CoreDamaged, "files of WordPress itself are missing, empty or changed, as after an update that broke off"},
 	{CDNOnly, "the site is well here and fails only through the CDN in front of it"},
 }
 

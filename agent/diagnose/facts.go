@@ -6,6 +6,7 @@ import (
 	"wpmend/agent/gateway"
 	"wpmend/agent/probe"
 	"wpmend/php/errlog"
+	"wpmend/wp"
 )
 
 // Facts are what is known of one site at one moment. Log records are those that
@@ -26,6 +27,11 @@ type Facts struct {
 	Database      error     // nil: it answers
 	NoCredentials error     // wp-config.php computes a value that is needed to ask the database
 	Maintenance   time.Time // when .maintenance was written; zero: there is none
+	CoreDamaged   []wp.CoreFault
+
+	// FirstFailure is when the present trouble began, as far as the logs go back;
+	// zero: unknown.
+	FirstFailure time.Time
 
 	// Blame names the component that a file belongs to.
 	Blame func(file string) (id string, ok bool)
@@ -35,6 +41,7 @@ type Facts struct {
 type Line[T any] struct {
 	File   string
 	Record T
+	Own    bool // the site's own user can write to the file
 }
 
 // Pool is the state of the site's pool.

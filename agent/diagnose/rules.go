@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"wpmend/agent/probe"
+	"wpmend/wp"
 )
 
 // rule looks for one cause.
@@ -17,7 +19,7 @@ type rule func(Facts) (Cause, bool)
 // rules is the list of all causes that can be seen so far, the outermost layer first.
 var rules = [...]rule{
 	fpmDown, socketPermission, databaseDown, maintenance, headerTooBig,
-	terminateTimeout, workerCrash, componentFault,
+	coreDamaged, terminateTimeout, workerCrash, componentFault,
 }
 
 // Causes ranks what explains the facts, the most certain first. An empty list
@@ -63,19 +65,46 @@ func socketPermission(f Facts) (Cause, bool) {
 }
 
 func databaseDown(f Facts) (Cause, bool) {
-	if f.Database == nil && f.Front.Outcome != probe.DBError {
+	answer := f.Front
+	if f.Direct.Outcome == probe.DBError {
+		answer = f.Direct
+	}
+	said := answer.Outcome == probe.DBError
+	if f.Database == nil && !said {
 		return Cause{}, false
 	}
-	c := Cause{Cause: DBDown, Confidence: 0.6}
-	if f.Front.Outcome == probe.DBError {
+	// We may fail to ask for reasons of our own (another user, another network), so
+	// only WordPress' word or a server that does not answer at all is nearly certain.
+	c := Cause{Cause: DBDown, Confidence: 0.3}
+	switch {
+	case f.Database != nil && (said || errors.Is(f.Database, wp.ErrDatabaseDown)):
+		c.Confidence = 0.97
+	case said:
 		c.Confidence = 0.8
-		c.say(f, "answer", "WordPress says that it has no database (%s)", f.Front.Signature)
+	}
+	if said {
+		c.say(f, "answer", "WordPress says that it has no database (%s)", answer.Signature)
 	}
 	if f.Database != nil {
-		c.Confidence = max(0.97, c.Confidence)
 		c.say(f, "database", "%v", f.Database)
 	}
 	c.Advice = "See to the database server first (systemctl status mariadb; its error log), then to DB_HOST, DB_USER and DB_PASSWORD in wp-config.php."
+	return c, true
+}
+
+func coreDamaged(f Facts) (Cause, bool) {
+	if len(f.CoreDamaged) == 0 {
+		return Cause{}, false
+	}
+	// A file that somebody patched may well work; one that is gone or empty cannot.
+	c := Cause{Cause: CoreDamaged, Confidence: 0.4}
+	for _, fault := range f.CoreDamaged {
+		if fault.What != wp.CoreChanged {
+			c.Confidence = 0.9
+		}
+		c.say(f, "core", "%s", fault)
+	}
+	c.Advice = "Install WordPress' own files again, in the version that the site has (wp core download --force --skip-content, or the package or panel that it came from); plugins, themes and the database stay as they are."
 	return c, true
 }
 

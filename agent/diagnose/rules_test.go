@@ -115,7 +115,7 @@ func TestSuspects(t *testing.T) {
 		{Record: errlog.PHPError{Kind: "Fatal error", File: "/s/plugins/dead/a.php", Frames: []errlog.Frame{{File: "/s/plugins/caller/b.php"}, {File: "/s/wp-settings.php"}}}},
 	}
 	f.Traces = []Line[errlog.SlowTrace]{{Record: errlog.SlowTrace{Frames: []errlog.Frame{{File: "/s/wp-includes/http.php"}, {File: "/s/plugins/slow/c.php"}}}}}
-	got := Suspects(f)
+	got := Suspects(f, nil)
 	if len(got) != 3 || !(got["plugin:slow"] > got["plugin:dead"] && got["plugin:dead"] > got["plugin:caller"] && got["plugin:caller"] > 1) {
 		t.Errorf("got %v", got)
 	}
