@@ -6,8 +6,26 @@ import (
 	"strings"
 )
 
-//go:embed prepend.php
-var prependPHP []byte
+// The parts of the prepend, each a file of PHP by itself.
+var (
+	//go:embed prepend_user.php
+	prependUser []byte
+	//go:embed prepend_answer.php
+	prependAnswer []byte
+	//go:embed prepend_writes.php
+	prependWrites []byte
+	//go:embed prepend.php
+	prependMask []byte
+)
+
+// prependPHP is the prepend as one file, which is all that a pool can be given.
+func prependPHP() []byte {
+	all := []byte("<?php\n")
+	for _, part := range [][]byte{prependUser, prependAnswer, prependWrites, prependMask} {
+		all = append(all, bytes.TrimPrefix(part, []byte("<?php\n"))...)
+	}
+	return all
+}
 
 // GatewayPrependParam is the FastCGI parameter that tells the prepend which
 // auto_prepend_file the gateway's own parameters ask for.
@@ -24,7 +42,7 @@ const GatewayPrependParam = "WPMEND_PREPEND"
 // win, and nothing would be masked.
 func Prepend(original string) []byte {
 	if original == "" {
-		return bytes.Clone(prependPHP)
+		return prependPHP()
 	}
 	return prepend("value", original)
 }
@@ -40,7 +58,7 @@ func prepend(key, original string) []byte {
 		original = ""
 	}
 	quoted := "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(original) + "'"
-	return bytes.Replace(prependPHP, []byte("/*POOL*/"), []byte("'"+key+"' => "+quoted), 1)
+	return bytes.Replace(prependPHP(), []byte("/*POOL*/"), []byte("'"+key+"' => "+quoted), 1)
 }
 
 // TakeGatewayPrepend moves an auto_prepend_file out of the PHP_VALUE and

@@ -7,25 +7,6 @@
  * PHP 5.6 to 8.4. No constants (Bedrock's Config::define throws if one exists), no
  * output, no global variable but $wp_filter, which WordPress honours
  * (WP_Hook::build_preinitialized_hooks, since 4.7).
- *
- * Why writes are refused the way they are. With components masked, what the
- * others save is wrong for the live site: rewrite rules without a neighbour's
- * post types, a list of plugins without the masked ones. So nothing is stored:
- *  - Options keep their old value (pre_update_option): no cache takes a new one.
- *  - Every other write through wpdb is exchanged, by its "query" filter, for a
- *    SELECT that changes nothing and succeeds. An INSERT counts one row, so that
- *    code which gives up after a failed insert goes on to where it breaks on the
- *    live site; but one of a post, comment, term or user fails, since WordPress
- *    loads it at once and breaks if it is not there. UPDATE and DELETE count no
- *    row: loops that delete until nothing is left must end. Transactions and
- *    locks are left out as well: a request that hangs would make the live site
- *    wait.
- *  - What goes round wpdb on the same connection meets a read-only session and
- *    gets an error. Temporary tables work.
- * A transaction that is rolled back would be truer to the site, but keeps row
- * locks as long as the request hangs. Temporary copies of the tables would cost
- * as much as the tables are large. Connections that a plugin opens by itself
- * are out of reach.
  */
 if (!class_exists('Wpmend_Shadow', false)) {
     final class Wpmend_Shadow
@@ -34,9 +15,10 @@ if (!class_exists('Wpmend_Shadow', false)) {
         private static $gateway = '';
         private static $masked = array();
         private static $fallback = '';
+        // Of the blog that was asked last: its theme is hidden, or its child is.
         private static $template = false;
-        private static $session = null;
-        private static $temporary = array();
+        private static $stylesheet = false;
+        private static $keptOut = false;
 
         public static function begin()
         {
@@ -47,22 +29,35 @@ if (!class_exists('Wpmend_Shadow', false)) {
                 }
             }
             self::$gateway = self::take('WPMEND_PREPEND');
-            if (isset(self::$masked['fallback'])) {
-                $names = array_keys(self::$masked['fallback']);
-                self::$fallback = (string) $names[0];
+            self::$fallback = self::word('fallback');
+            self::hook('Wpmend_Answer', Wpmend_Answer::begin(self::word('nonce'), self::words('ask'), self::words('forget')));
+            if (self::word('as-user') !== '') {
+                Wpmend_User::begin(self::word('as-user'));
+                self::hook('Wpmend_User', array(
+                    'determine_current_user' => 1,
+                    'session_token_manager' => 1,
+                    'get_user_metadata' => 3,
+                ));
+                self::hook('Wpmend_User', array('plugins_loaded' => 0, 'rest_authentication_errors' => 1), ~PHP_INT_MAX);
             }
-            foreach (array(
+            if (self::hides('hold', 'http')) {
+                self::hook(__CLASS__, array('pre_http_request' => 1));
+            }
+            self::hook('Wpmend_Writes', array('pre_update_option' => 3, 'query' => 1));
+            self::hook(__CLASS__, array(
                 // Deactivated for this request: as if not in the lists.
                 'option_active_plugins' => 1,
                 'site_option_active_sitewide_plugins' => 1,
                 'option_template' => 1,
                 'option_stylesheet' => 1,
+                'option_template_root' => 1,
+                'option_stylesheet_root' => 1,
                 'template_include' => 1,
                 'enable_loading_advanced_cache_dropin' => 1,
                 'enable_loading_object_cache_dropin' => 1,
-                // Nothing is stored.
-                'pre_update_option' => 3,
-                'query' => 1,
+                'enable_wp_debug_mode_checks' => 1,
+                'incompatible_sql_modes' => 1,
+                'muplugins_loaded' => 0,
                 // Nothing is started: no cron (the transient is its lock, for WordPress
                 // before 5.1), no mail (before 5.7 only an empty list of recipients
                 // stops it), no recovery mode with its key and its mail.
@@ -71,12 +66,28 @@ if (!class_exists('Wpmend_Shadow', false)) {
                 'wp_mail' => 1,
                 'pre_wp_mail' => 1,
                 'is_protected_endpoint' => 1,
-            ) as $hook => $arguments) {
-                $GLOBALS['wp_filter'][$hook][PHP_INT_MAX][] = array(
-                    'function' => array('Wpmend_Shadow', $hook),
+            ));
+        }
+
+        private static function hook($class, array $hooks, $priority = PHP_INT_MAX)
+        {
+            foreach ($hooks as $hook => $arguments) {
+                $GLOBALS['wp_filter'][$hook][$priority][] = array(
+                    'function' => array($class, $hook),
                     'accepted_args' => $arguments,
                 );
             }
+        }
+
+        private static function words($kind)
+        {
+            return isset(self::$masked[$kind]) ? array_map('strval', array_keys(self::$masked[$kind])) : array();
+        }
+
+        private static function word($kind)
+        {
+            $words = self::words($kind);
+            return $words === array() ? '' : $words[0];
         }
 
         // The site must not act on our parameters. (getenv by name still finds
@@ -135,7 +146,22 @@ if (!class_exists('Wpmend_Shadow', false)) {
         public static function option_stylesheet($theme)
         {
             $template = get_option('template');
-            return self::$template || self::hides('theme', $theme) ? $template : $theme;
+            self::$stylesheet = self::$template || self::hides('theme', $theme);
+            return self::$stylesheet ? $template : $theme;
+        }
+
+        // With several folders of themes WordPress stores which one the theme is in:
+        // for another theme it must look again.
+        public static function option_template_root($root)
+        {
+            get_option('template');
+            return self::$template ? '' : $root;
+        }
+
+        public static function option_stylesheet_root($root)
+        {
+            get_option('stylesheet');
+            return self::$stylesheet ? '' : $root;
         }
 
         // Without any theme WordPress answers with nothing, which would read as a
@@ -168,89 +194,41 @@ if (!class_exists('Wpmend_Shadow', false)) {
             return $enabled && self::letsObjectCacheIn();
         }
 
-        private static function letsObjectCacheIn()
+        public static function letsObjectCacheIn()
         {
             return self::hides('allow', 'object-cache.php') && !self::hides('drop-in', 'object-cache.php');
         }
 
-        public static function pre_update_option($value, $option, $old)
+        // WordPress before 5.8 has no such filter. A cache that is there already is not
+        // loaded, though taken for the drop-in.
+        public static function enable_wp_debug_mode_checks($enabled)
         {
-            return $old;
+            // A network's wants functions.php, which is not there before the database is.
+            if (!is_multisite()) {
+                self::keepObjectCacheOut();
+            }
+            return $enabled;
         }
 
-        public static function query($sql)
+        public static function incompatible_sql_modes($modes)
         {
-            self::makeReadOnly();
-            // Comments that MySQL executes (/*! and /*M!) are not skipped.
-            if (!preg_match('~^(?:\s|/\*(?!M?!).*?\*/|--\s[^\n]*\n|#[^\n]*\n|\()*+([a-z]+)~is', (string) $sql, $m)) {
-                return $sql === '' || $sql === null ? $sql : 'SELECT 1 LIMIT 0';
-            }
-            switch (strtoupper($m[1])) {
-                case 'SELECT':
-                case 'WITH':
-                    return preg_replace('~\s(?:FOR\s+(?:UPDATE|SHARE)|LOCK\s+IN\s+SHARE\s+MODE)\b[\w\s`.,]*+;?\s*$~i', '', $sql);
-                case 'SHOW':
-                case 'DESCRIBE':
-                case 'DESC':
-                case 'EXPLAIN':
-                case 'USE':
-                case 'VALUES':
-                case 'TABLE':
-                case 'DO':
-                    return $sql;
-                case 'SET':
-                    return preg_match('~transaction|autocommit|read_only|global|persist~i', $sql) ? 'SELECT 1 LIMIT 0' : $sql;
-                case 'CREATE':
-                case 'DROP':
-                    if (!preg_match('~^\s*(?:CREATE|DROP)\s+TEMPORARY\s+TABLE\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?`?(\w+)~i', $sql, $m)) {
-                        return 'SELECT 1 LIMIT 0';
-                    }
-                    self::$temporary[$m[1]] = true;
-                    // Only this one statement may write: code that goes round wpdb may be next.
-                    self::run('SET SESSION TRANSACTION READ WRITE');
-                    $done = self::run($sql);
-                    self::run('SET SESSION TRANSACTION READ ONLY');
-                    return $done ? 'SELECT 1' : $sql;
-                case 'INSERT':
-                case 'REPLACE':
-                    return self::insert($sql);
-            }
-            return 'SELECT 1 LIMIT 0';
+            self::keepObjectCacheOut();
+            return $modes;
         }
 
-        private static function insert($sql)
+        private static function keepObjectCacheOut()
         {
-            $table = preg_match('~(?:INSERT|REPLACE)\s+(?:(?:LOW_PRIORITY|DELAYED|HIGH_PRIORITY|IGNORE|INTO)\s+)*+`?(\w+)~i', $sql, $m) ? $m[1] : '';
-            if (isset(self::$temporary[$table])) {
-                return $sql;
-            }
-            foreach (array('posts', 'comments', 'terms', 'term_taxonomy', 'users', 'links') as $name) {
-                if (isset($GLOBALS['wpdb']->$name) && $GLOBALS['wpdb']->$name === $table) {
-                    return ''; // wpdb answers false
-                }
-            }
-            // An object cache that was let in must not be told of success.
-            return self::letsObjectCacheIn() ? 'SELECT 1 LIMIT 0' : 'SELECT 1';
-        }
-
-        private static function makeReadOnly()
-        {
-            $wpdb = isset($GLOBALS['wpdb']) ? $GLOBALS['wpdb'] : null;
-            $session = is_object($wpdb) && isset($wpdb->dbh) ? $wpdb->dbh : null;
-            if ($session instanceof mysqli && $session !== self::$session) {
-                self::$session = $session;
-                self::run('SET SESSION TRANSACTION READ ONLY');
+            if (version_compare($GLOBALS['wp_version'], '5.8', '<') && !self::letsObjectCacheIn() && !Wpmend_Answer::isAsked() && !function_exists('wp_cache_init')) {
+                self::$keptOut = true;
+                require_once ABSPATH . WPINC . '/cache.php';
+                wp_cache_init();
             }
         }
 
-        // Behind wpdb's back, so that it counts and logs nothing. Where a proxy does
-        // not know the statement, the filter alone must do.
-        private static function run($sql)
+        public static function muplugins_loaded()
         {
-            try {
-                return self::$session instanceof mysqli && @mysqli_query(self::$session, $sql);
-            } catch (Exception $e) {
-                return false;
+            if (self::$keptOut) {
+                wp_using_ext_object_cache(false);
             }
         }
 
@@ -277,6 +255,11 @@ if (!class_exists('Wpmend_Shadow', false)) {
             return true;
         }
 
+        public static function pre_http_request($answer)
+        {
+            return $answer === false ? new WP_Error('http_request_not_executed', 'held back by wpmend') : $answer;
+        }
+
         public static function is_protected_endpoint()
         {
             return false;
@@ -289,7 +272,7 @@ if (!class_exists('Wpmend_Shadow', false)) {
         public static function prepend()
         {
             $gateway = explode(':', self::$gateway, 2);
-            $locked = $gateway[0] === 'admin' || isset(self::$pool['admin']);
+            $locked = $gateway[0] === 'admin' || isset(self::$pool['admin']) || Wpmend_Answer::isAsked();
             $file = $locked ? null : self::userIni();
             if ($file === null && count($gateway) === 2) {
                 $file = $gateway[1];
@@ -301,6 +284,11 @@ if (!class_exists('Wpmend_Shadow', false)) {
             }
             if ($file === null) {
                 $file = (string) get_cfg_var('auto_prepend_file');
+            }
+            // Who only asks WordPress wants what the host sets for all its sites, which may
+            // set up the environment, if it is there; not the site's own, a firewall.
+            if (Wpmend_Answer::isAsked() && $file !== '' && stream_resolve_include_path($file) === false) {
+                return '';
             }
             // Ourselves: set from outside the pool (php -d).
             return $file === __FILE__ || self::hides('prepend', basename($file)) ? '' : $file;
