@@ -21,14 +21,16 @@
 // goes by weight, the most suspect last, inside the budget that [Bound] leaves
 // (cut.go). Then each component set aside is let in again: if the site stays
 // healthy it is acquitted (prove.go). For one that is healthy alone, the partners it
-// needs in order to fail are searched (partners.go). Answers that contradict each
-// other switch to a sequential test (noise.go).
+// needs in order to fail are searched (partners.go). A set that fails from its second request on makes
+// every healthy answer take as many requests (warm.go); answers that contradict each
+// other in any other way switch to a sequential test (noise.go).
 package bisect
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Component is one thing that can be masked.
@@ -66,9 +68,10 @@ func (v Verdict) String() string {
 // Answer is what one probe found.
 type Answer struct {
 	Verdict   Verdict
-	Signature string   // what failed and where, for failures; equal for equal failures
-	Blamed    []string // ids named by a trace or fatal of this answer, the most suspect first
-	Slow      bool     // it hung: asking side by side saves time
+	Signature string        // what failed and where, for failures; equal for equal failures
+	Blamed    []string      // ids named by a trace or fatal of this answer, the most suspect first
+	Slow      bool          // it hung: asking side by side saves time
+	Took      time.Duration // for those who read the events; it decides nothing
 }
 
 // Ask puts the questions of one round, side by side if it can, and returns their
@@ -78,10 +81,14 @@ type Ask func(ctx context.Context, round []Question) ([]Answer, error)
 // Search describes what is looked for.
 type Search struct {
 	Components []Component
-	Workers    int         // most questions of one round; less than 1 means 1
-	Signature  string      // the incident's; "" takes the one seen with nothing masked
-	Rate       float64     // share of the incident's requests that fail, if it comes and goes; 0 or ≥ 1: every one
-	Progress   func(Event) // called after each round, may be nil
+	Workers    int     // most questions of one round; less than 1 means 1
+	Signature  string  // the incident's; "" takes the one seen with nothing masked
+	Rate       float64 // share of the incident's requests that fail, if it comes and goes; 0 or ≥ 1: every one
+	// Repeat is how many requests a healthy answer takes, the worst of them counting, for
+	// what fails only once something is warm; less than 1 means 1. The search raises it by
+	// itself when it sees first requests healthy and later ones failing.
+	Repeat   int
+	Progress func(Event) // called after each round, may be nil
 }
 
 // Culprit is a convicted component.
@@ -94,9 +101,9 @@ type Culprit struct {
 	// Circle lists the dependants that it requires in turn: none of them can be let in
 	// without the others, so the fault may lie in any.
 	Circle []string
-	// OnlyWithout names culprits of the incident's failure, when this one has another
-	// that was seen only while they were masked: it may merely need them. Both must be
-	// off either way.
+	// OnlyWithout names culprits of another failure, when this one's is not the
+	// incident's and was seen only while they were masked: it may merely need them. Both
+	// must be off either way.
 	OnlyWithout []string
 }
 
@@ -131,7 +138,12 @@ type Result struct {
 	Signature   string // the incident's failure with nothing masked
 	// Odds is the probability that every verdict of the final context is right: one
 	// minus the sum of their error rates, see noise.go. 0 without a verdict.
-	Odds      float64
+	Odds float64
+	// Rate is the share of requests with nothing masked that failed, if the failure
+	// comes and goes; 0: it does not.
+	Rate float64
+	// Repeat is how many requests a healthy answer took, see Search.Repeat.
+	Repeat    int
 	Acquitted []string // set aside on the way, found needless
 
 	Probes  int // distinct questions, baselines and acquittals included

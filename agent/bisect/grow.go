@@ -45,7 +45,7 @@ func (r *run) failing(ctx context.Context, whole query) (done bool, err error) {
 	case Unresolved:
 		return false, r.unresolved(r.all)
 	case Healthy:
-		whole.times = healthyTimes
+		whole.times = (healthyTimes + r.t.noise.repeat - 1) / r.t.noise.repeat
 		r.result.Finding = HealthyUnmasked
 		return true, r.t.settle(ctx, whole)
 	}

@@ -159,26 +159,25 @@ func (r *run) part(order, cuts []int) set {
 
 // mute reports whether a part of a window was asked for without an answer.
 func (r *run) mute(more []int) bool {
-	return r.asked(more) && r.t.verdict(r.let(more).in) == Unresolved
+	q := r.let(more)
+	return r.t.records[q.in.key()] != nil && r.t.missing(q) == 0 && r.t.verdict(q.in) == Unresolved
 }
 
-func (r *run) asked(more []int) bool { return r.t.records[r.let(more).in.key()] != nil }
-
-// fresh reports whether a cut is left that was not asked yet.
+// fresh reports whether a cut is left that may get an answer.
 func (r *run) fresh(order []int) bool {
 	for at := 1; at < len(order); at++ {
-		if !r.asked(order[:at]) {
+		if !r.mute(order[:at]) {
 			return true
 		}
 	}
 	return false
 }
 
-// around finds the cut next to an unresolved one that was not asked yet.
+// around finds the cut next to an unresolved one that may get an answer.
 func (r *run) around(order []int, at int) int {
 	for d := 1; d < len(order); d++ {
 		for _, c := range []int{at - d, at + d} {
-			if c >= 1 && c < len(order) && !r.asked(order[:c]) {
+			if c >= 1 && c < len(order) && !r.mute(order[:c]) {
 				return c
 			}
 		}

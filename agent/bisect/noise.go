@@ -37,14 +37,22 @@ const (
 
 // noise judges records.
 type noise struct {
-	on   bool
-	rate float64 // share of the incident's requests that fail, as measured
+	on     bool
+	rate   float64 // share of the incident's requests that fail, as measured
+	repeat int     // requests of a healthy answer, while answers are taken as certain
 }
 
 // odds is the log-likelihood ratio of guilty against innocent.
 func (n *noise) odds(r *record, strict bool) float64 {
-	rate := n.assumed(strict)
-	return float64(r.failing)*math.Log(rate/background) + float64(r.healthy)*math.Log((1-rate)/(1-background))
+	rate, healthy := n.assumed(strict), r.healthy
+	switch {
+	case n.on:
+	case r.failing > 0:
+		healthy = 0 // it was not warm yet
+	default:
+		healthy /= n.repeat
+	}
+	return float64(r.failing)*math.Log(rate/background) + float64(healthy)*math.Log((1-rate)/(1-background))
 }
 
 func (n *noise) assumed(strict bool) float64 {
@@ -66,9 +74,9 @@ func (n *noise) wrong(r *record) float64 {
 func (n *noise) verdict(r *record) Verdict {
 	if !n.on {
 		switch {
-		case r.failing > 0 && r.healthy == 0:
+		case r.failing > 0:
 			return Failing
-		case r.healthy > 0 && r.failing == 0:
+		case r.healthy >= n.repeat:
 			return Healthy
 		}
 		return Unresolved
@@ -87,8 +95,12 @@ func limit(wrong float64) float64 { return math.Log((1 - wrong) / wrong) }
 // missing is the least number of further answers that could decide a query.
 func (n *noise) missing(r *record, q query) int {
 	seen := r.healthy + r.failing
-	if !n.on {
-		return max(0, max(q.times, 1)-seen)
+	switch times := max(q.times, 1); {
+	case n.on:
+	case r.failing > 0:
+		return max(0, times-r.failing)
+	default:
+		return max(0, times*n.repeat-r.healthy)
 	}
 	bar := limit(stepError)
 	if q.strict {
@@ -107,7 +119,7 @@ func (n *noise) missing(r *record, q query) int {
 // calibrate measures the rate of the incident once answers are known to be noisy.
 func (r *run) calibrate(ctx context.Context) error {
 	if !r.t.noise.on {
-		return nil
+		return r.warmed(ctx)
 	}
 	q := r.about(r.all, growing)
 	for {

@@ -1,6 +1,7 @@
 package bisect
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -17,6 +18,7 @@ type world struct {
 	hidden     map[int]int                // component → one that it needs without saying so
 	slow       bool                       // failing answers hang
 	rate       float64                    // share of failing requests that do fail; 0: all
+	rates      map[int]float64            // the same for single causes
 	blame      func(in []bool) []string   // what a failing answer names
 	answer     func(in []bool) (a Answer) // replaces the causes
 
@@ -69,7 +71,7 @@ func (w *world) judge(in []bool) Answer {
 	}
 	for k, cause := range w.causes {
 		if !slices.ContainsFunc(cause, func(c int) bool { return !in[c] }) {
-			if w.rate > 0 && w.rng.Float64() >= w.rate {
+			if rate := cmp.Or(w.rates[k], w.rate); rate > 0 && w.rng.Float64() >= rate {
 				continue
 			}
 			a := Answer{Verdict: Failing, Signature: fmt.Sprintf("cause %d", k), Slow: w.slow}
@@ -83,9 +85,9 @@ func (w *world) judge(in []bool) Answer {
 }
 
 func (w *world) fails(in []bool) bool {
-	rate := w.rate
-	w.rate = 0
-	defer func() { w.rate = rate }()
+	rate, rates := w.rate, w.rates
+	w.rate, w.rates = 0, nil
+	defer func() { w.rate, w.rates = rate, rates }()
 	return w.judge(in).Verdict == Failing
 }
 
@@ -167,16 +169,10 @@ func (w *world) lawful(t testing.TB, r Result) {
 	if w.fails(w.in(off(r))) {
 		bad("not healed")
 	}
-	guilty := map[int]bool{}
-	for _, cause := range w.causes {
-		for _, c := range cause {
-			guilty[c] = true
-		}
+	if who := w.innocent(r); who != "" {
+		bad("%s is innocent", who)
 	}
 	for i, c := range r.Culprits {
-		if !slices.ContainsFunc(append([]string{c.ID}, c.Circle...), func(id string) bool { return guilty[w.index(id)] }) {
-			bad("%s is innocent", c.ID)
-		}
 		rest := r
 		rest.Culprits = append(slices.Clone(r.Culprits[:i]), r.Culprits[i+1:]...)
 		in := w.in(off(rest))
@@ -206,8 +202,29 @@ func (w *world) lawful(t testing.TB, r Result) {
 	}
 }
 
-// named checks the partners of a culprit: each conflict fails with it, and no
-// member can be left out.
+// innocent is a convicted component that belongs to no cause, nor needs, without
+// saying so, what is off because of another.
+func (w *world) innocent(r Result) string {
+	guilty := map[int]bool{}
+	for _, cause := range w.causes {
+		for _, c := range cause {
+			guilty[c] = true
+		}
+	}
+	in := w.in(off(r))
+	for _, c := range r.Culprits {
+		if !slices.ContainsFunc(append([]string{c.ID}, c.Circle...), func(id string) bool {
+			need, hidden := w.hidden[w.index(id)]
+			return guilty[w.index(id)] || hidden && !in[need] && len(c.OnlyWithout) > 0
+		}) {
+			return c.ID
+		}
+	}
+	return ""
+}
+
+// named checks the partners of a culprit: with each conflict it is one of the causes,
+// or with its circles fails with no member to spare; who has none is guilty alone.
 func (w *world) named(t testing.TB, r Result, c Culprit) {
 	t.Helper()
 	let := func(members []string) []bool {
@@ -227,12 +244,15 @@ func (w *world) named(t testing.TB, r Result, c Culprit) {
 		return in
 	}
 	fails := func(members []string) bool { return w.fails(let(members)) }
-	if alone := fails([]string{c.ID}); alone != (len(c.With) == 0) || alone != (len(c.Conflicts) == 0) {
-		t.Fatalf("%s fails alone: %v, but with %v\n%+v\n%s", c.ID, alone, c.With, r, w)
+	if len(c.Conflicts) == 0 && !fails([]string{c.ID}) || len(c.Conflicts) > 0 && w.alone(c.ID) {
+		t.Fatalf("%s fails alone: %v, but with %v\n%+v\n%s", c.ID, len(c.Conflicts) > 0, c.With, r, w)
 	}
 	var all []string
 	for _, conflict := range c.Conflicts {
 		all = append(all, conflict...)
+		if w.cause(append([]string{c.ID}, conflict...)) {
+			continue
+		}
 		if !fails(append([]string{c.ID}, conflict...)) {
 			t.Fatalf("%s does not fail with %v\n%+v\n%s", c.ID, conflict, r, w)
 		}
@@ -247,6 +267,19 @@ func (w *world) named(t testing.TB, r Result, c Culprit) {
 	if !slices.Equal(slices.Compact(all), c.With) && len(all)+len(c.With) > 0 {
 		t.Fatalf("conflicts %v, with %v", c.Conflicts, c.With)
 	}
+}
+
+// alone reports whether a component fails by itself.
+func (w *world) alone(id string) bool { return w.cause([]string{id}) }
+
+// cause reports whether some components are one of the causes.
+func (w *world) cause(members []string) bool {
+	var set []int
+	for _, m := range members {
+		set = append(set, w.index(m))
+	}
+	slices.Sort(set)
+	return slices.ContainsFunc(w.causes, func(c []int) bool { return slices.Equal(slices.Sorted(slices.Values(c)), set) })
 }
 
 // random makes a lawful world.

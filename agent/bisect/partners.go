@@ -23,16 +23,20 @@ const (
 // alone, none sharing a member: each member was needed for the failure.
 func (r *run) conflicts(ctx context.Context, unit int) ([][]int, error) {
 	kept, suspects := r.kept, r.suspects
-	defer func() { r.kept, r.suspects = kept, suspects }()
+	defer func() { r.kept, r.suspects, r.t.aim = kept, suspects, "" }()
 	var found [][]int
 	named := newSet(r.all.len())
 	for len(found) < mostConflicts {
 		// Without the partners named so far and what requires them: is there more?
-		in := kept.minus(r.up[unit])
+		without := kept
 		for _, u := range named.items() {
-			in = in.minus(r.down[u])
+			without = without.minus(r.down[u])
 		}
-		in = in.union(r.up[unit])
+		in := without.union(r.up[unit])
+		r.t.aim = ""
+		if len(found) == 0 {
+			r.t.aim = r.signature(unit)
+		}
 		small, ok := r.smallestFailing(r.up[unit], in)
 		if !ok {
 			if err := r.t.settle(ctx, r.about(in, membership)); err != nil {
@@ -42,6 +46,16 @@ func (r *run) conflicts(ctx context.Context, unit int) ([][]int, error) {
 				break
 			}
 			small = in
+		}
+		if len(found) > 0 {
+			// What is away may be missed by others: then this failure is none of the unit's.
+			r.t.aim = r.t.record(small).signature
+			if err := r.t.settle(ctx, r.about(without, membership)); err != nil {
+				return nil, err
+			}
+			if r.t.verdict(without) == Failing {
+				break
+			}
 		}
 		partners, err := r.partners(ctx, unit, small, kept)
 		var stuck *stuckError
@@ -79,7 +93,7 @@ func (r *run) smallestFailing(holds, inside set) (least set, ok bool) {
 // partners finds the fewest units inside a failing set that a unit needs in order
 // to fail: the first that breaks the rest, then the first that breaks these two, …
 func (r *run) partners(ctx context.Context, unit int, failing, kept set) ([]int, error) {
-	base := r.floor.union(r.up[unit])
+	base, asked := r.floor.union(r.up[unit]), len(r.t.known)
 	var found []int
 	for {
 		window := failing.minus(base)
@@ -97,10 +111,59 @@ func (r *run) partners(ctx context.Context, unit int, failing, kept set) ([]int,
 		if err := r.t.settle(ctx, r.about(base, membership)); err != nil {
 			return found, err
 		}
-		if r.t.verdict(base) != Healthy {
-			return found, r.conflict(ctx, unit, found, kept)
+		if r.t.verdict(base) == Healthy {
+			continue
+		}
+		if slices.ContainsFunc(r.t.known[asked:], func(in set) bool { return r.t.strange(in, r.t.aim) }) {
+			if found, err = r.prune(ctx, unit, found); err != nil {
+				return found, err
+			}
+		}
+		return found, r.conflict(ctx, unit, found, kept)
+	}
+}
+
+// prune drops partners that were not needed: where one plugin misses another and
+// fails in a way of its own, a partner may only have stopped that.
+func (r *run) prune(ctx context.Context, unit int, partners []int) ([]int, error) {
+	for i := 0; i < len(partners); {
+		less := r.floor.union(r.up[unit])
+		for j, u := range partners {
+			if j != i {
+				less = less.union(r.up[u])
+			}
+		}
+		if !less.has(partners[i]) {
+			if err := r.t.settle(ctx, r.about(less, membership)); err != nil {
+				return partners, err
+			}
+			if r.t.verdict(less) == Failing {
+				partners = slices.Delete(partners, i, i+1)
+				continue
+			}
+		}
+		i++
+	}
+	return partners, nil
+}
+
+// partnersOnly leaves out of a conflict what the unit needs in order to work at all:
+// without that it fails too, only otherwise.
+func (r *run) partnersOnly(ctx context.Context, unit int, conflict []int) ([]int, error) {
+	var partners []int
+	for _, u := range conflict {
+		in := r.kept.minus(r.down[u]).union(r.up[unit])
+		if in.has(u) {
+			continue
+		}
+		if err := r.t.settle(ctx, r.about(in, membership)); err != nil {
+			return nil, err
+		}
+		if r.t.verdict(in) != Failing {
+			partners = append(partners, u)
 		}
 	}
+	return partners, nil
 }
 
 // conflict repeats the answers on which a conflict rests: the unit fails with its

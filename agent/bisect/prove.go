@@ -1,6 +1,7 @@
 package bisect
 
 import (
+	"cmp"
 	"context"
 	"slices"
 )
@@ -27,8 +28,7 @@ func (r *run) prove(ctx context.Context) error {
 			return err
 		}
 		if !swapped {
-			r.shadowed()
-			return nil
+			return r.shadowed(ctx)
 		}
 	}
 }
@@ -47,35 +47,71 @@ func (r *run) needed(ctx context.Context) error {
 		r.aside = slices.DeleteFunc(r.aside, func(a setAside) bool {
 			return r.up[a.unit].minus(r.kept).len() > 1
 		})
-		var queries []query
-		for _, a := range r.aside {
-			q := r.final(a.unit)
-			q.strict = false
-			queries = append(queries, q)
-		}
-		spare := r.certain()
-		for i := range spare {
-			spare[i].spare = true
-		}
-		if err := r.t.settle(ctx, append(slices.Clone(queries), spare...)...); err != nil {
+		at, err := r.needless(ctx)
+		if at < 0 || err != nil {
 			return err
 		}
-		at := slices.IndexFunc(queries, func(q query) bool { return r.t.verdict(q.in) == Healthy })
-		if at < 0 {
-			for _, q := range queries {
-				if r.t.verdict(q.in) == Unresolved {
-					return r.unresolved(q.in)
-				}
-			}
-			return nil
-		}
-		r.kept = queries[at].in
+		r.kept = r.final(r.aside[at].unit).in
 		r.result.Acquitted = append(r.result.Acquitted, r.name(r.aside[at].unit))
 		r.aside = slices.Delete(r.aside, at, at+1)
 		if err := r.grow(ctx, r.waiting()); err != nil {
 			return err
 		}
 	}
+}
+
+// needless finds a candidate with which the site stays healthy, or -1. Each acquittal
+// changes the context in which the others must be asked, so those asked least come
+// first, and of these the ones that failed only in ways of their own: for want of what
+// was masked, as a rule.
+func (r *run) needless(ctx context.Context) (int, error) {
+	order := make([]int, len(r.aside))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		x, y := r.aside[a], r.aside[b]
+		return cmp.Or(cmp.Compare(x.needed, y.needed), cmp.Compare(r.likely(x.unit), r.likely(y.unit)))
+	})
+	for i, at := range order {
+		q := r.final(r.aside[at].unit)
+		q.strict = false
+		queries := []query{q}
+		if r.wide() || i == len(order)-1 {
+			for _, more := range r.certain() {
+				more.spare = true
+				queries = append(queries, more)
+			}
+		}
+		if err := r.t.settle(ctx, queries...); err != nil {
+			return -1, err
+		}
+		switch r.t.verdict(q.in) {
+		case Healthy:
+			return at, nil
+		case Unresolved:
+			return -1, r.unresolved(q.in)
+		}
+		r.aside[at].needed++
+	}
+	return -1, nil
+}
+
+// likely is 1 for a candidate that was ever seen to fail in the incident's way while
+// no other candidate was let in, 0 for others.
+func (r *run) likely(unit int) int {
+	others := newSet(r.all.len())
+	for _, a := range r.aside {
+		if a.unit != unit {
+			others = others.with(a.unit)
+		}
+	}
+	for _, in := range r.t.known {
+		if in.has(unit) && in.intersect(others).empty() && r.t.record(in).signatures[r.want] > 0 {
+			return 1
+		}
+	}
+	return 0
 }
 
 // waiting is what is neither kept nor off because of a candidate.
@@ -97,15 +133,42 @@ func (r *run) confirm(ctx context.Context) error {
 		if err := r.sameWay(ctx, a.unit); err != nil {
 			return err
 		}
-		if r.t.verdict(r.alone(a.unit).in) != Healthy || len(a.conflicts) > 0 {
+		if len(a.conflicts) > 0 {
 			continue
 		}
-		var err error
-		if r.aside[i].conflicts, err = r.conflicts(ctx, a.unit); err != nil {
+		if err := r.company(ctx, i); err != nil {
 			return err
 		}
 	}
 	return r.stands()
+}
+
+// company finds the partners of a candidate that does not fail alone, or fails alone
+// in another way: it may need one kept component to work at all and another to fail.
+func (r *run) company(ctx context.Context, at int) error {
+	unit := r.aside[at].unit
+	alone := r.alone(unit).in
+	switch otherwise := r.t.strange(alone, r.signature(unit)); {
+	case r.t.verdict(alone) == Unresolved:
+		r.result.Explanation = "whether " + r.name(unit) + " fails by itself could not be judged"
+		return nil
+	case r.t.verdict(alone) == Failing && !otherwise:
+		return nil
+	}
+	found, err := r.conflicts(ctx, unit)
+	if err != nil {
+		return err
+	}
+	if r.t.verdict(alone) == Failing {
+		for i, conflict := range found {
+			if found[i], err = r.partnersOnly(ctx, unit, conflict); err != nil {
+				return err
+			}
+		}
+		found = slices.DeleteFunc(found, func(c []int) bool { return len(c) == 0 })
+	}
+	r.aside[at].conflicts = found
+	return nil
 }
 
 // certain is what a conviction asks for: whether each candidate fails alone, and the
@@ -202,22 +265,45 @@ func (r *run) fewer(ctx context.Context) (bool, error) {
 }
 
 // shadowed tells culprits with a failure of their own from those that may merely
-// need a culprit of the incident's: was that failure ever seen with both let in?
-func (r *run) shadowed() {
+// need another culprit: was that failure ever seen with both let in? Where no culprit
+// of the incident's failure explains it, two others may hide each other, and one
+// question says which of them fails first.
+func (r *run) shadowed(ctx context.Context) error {
 	for i, a := range r.aside {
-		signature := r.signature(a.unit)
 		for _, b := range r.aside {
-			if signature == r.want || r.signature(b.unit) != r.want {
-				continue
-			}
-			both := r.up[a.unit].union(r.up[b.unit])
-			if !slices.ContainsFunc(r.t.known, func(in set) bool {
-				return both.within(in) && r.t.record(in).signatures[signature] > 0
-			}) {
+			if r.signature(a.unit) != r.want && r.signature(b.unit) == r.want && !r.together(a.unit, b.unit) {
 				r.aside[i].without = append(r.aside[i].without, b.unit)
 			}
 		}
 	}
+	for i, a := range r.aside {
+		if r.signature(a.unit) == r.want || len(a.without) > 0 {
+			continue
+		}
+		for _, b := range r.aside {
+			if signature := r.signature(b.unit); signature == r.want || signature == r.signature(a.unit) {
+				continue
+			}
+			if !r.together(a.unit, b.unit) && !r.together(b.unit, a.unit) {
+				both := r.floor.union(r.up[a.unit]).union(r.up[b.unit])
+				if err := r.t.settle(ctx, r.about(both, membership)); err != nil {
+					return err
+				}
+			}
+			if !r.together(a.unit, b.unit) {
+				r.aside[i].without = append(r.aside[i].without, b.unit)
+			}
+		}
+	}
+	return nil
+}
+
+// together reports whether a candidate was seen failing in its way with another let in.
+func (r *run) together(unit, other int) bool {
+	both, signature := r.up[unit].union(r.up[other]), r.signature(unit)
+	return slices.ContainsFunc(r.t.known, func(in set) bool {
+		return both.within(in) && r.t.record(in).signatures[signature] > 0
+	})
 }
 
 // signature is how a candidate fails in the final context.

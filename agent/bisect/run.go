@@ -29,6 +29,7 @@ type setAside struct {
 	unit      int
 	conflicts [][]int // sets of kept units with which it fails, when it is healthy alone
 	without   []int   // other candidates whose absence may be why it fails
+	needed    int     // how often it was let in again, and failed
 }
 
 // mostWrong is the greatest probability of a wrong verdict with which anybody is convicted.
@@ -41,7 +42,7 @@ func newRun(s Search, g *graph, ask Ask) *run {
 	r := &run{graph: g, want: s.Signature, result: newResult(), failures: map[string]bool{}}
 	n := len(g.members)
 	r.t = &tester{graph: g, ask: ask, workers: max(1, s.Workers), records: map[string]*record{},
-		noise: &noise{rate: steadyRate}, left: mostQuestions(n)}
+		noise: &noise{rate: steadyRate, repeat: min(max(1, s.Repeat), mostRepeat)}, left: mostQuestions(n)}
 	if s.Rate > 0 && s.Rate < 1 {
 		r.t.noise.on, r.t.noise.rate = true, s.Rate
 	}
@@ -113,6 +114,9 @@ func (r *run) finish() Result {
 	r.result.Probes, r.result.Repeats, r.result.Rounds = r.t.probes, r.t.repeats, r.t.rounds
 	r.result.Acquittals, r.result.Memberships = r.t.counts[acquitting], r.t.counts[membership]
 	r.result.Detours, r.result.Cleared = r.t.counts[detour], r.grace
+	if r.result.Repeat = r.t.noise.repeat; r.t.noise.on {
+		r.result.Repeat, r.result.Rate = 1, r.t.noise.rate
+	}
 	return r.result
 }
 

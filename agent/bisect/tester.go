@@ -35,6 +35,10 @@ type record struct {
 	healthy, failing, unresolved int
 	signatures                   map[string]int // of the failing answers
 	signature                    string         // the most frequent one, the earliest of equals
+
+	failed int  // the round of the first failing answer, 0 before
+	late   int  // healthy answers before it or beside it
+	back   bool // healthy again in a later round
 }
 
 // tester puts queries to the caller and remembers every answer: no distinct
@@ -45,9 +49,10 @@ type tester struct {
 	workers int
 	noise   *noise
 	records map[string]*record
-	known   []set // what was asked, in that order
-	left    int   // questions until the search is given up
-	slow    bool  // a failing answer hung
+	known   []set  // what was asked, in that order
+	aim     string // with it, only this failure is one and any other is as good as health
+	left    int    // questions until the search is given up
+	slow    bool   // a failing answer hung
 	counts  [detour + 1]int
 	probes  int
 	repeats int
@@ -67,12 +72,29 @@ func (t *tester) record(in set) *record {
 }
 
 // verdict is what the answers so far say of a set, Unresolved without any.
-func (t *tester) verdict(in set) Verdict { return t.noise.verdict(t.record(in)) }
+func (t *tester) verdict(in set) Verdict { return t.noise.verdict(t.aimed(in)) }
+
+// aimed is a set's record as the aim sees it.
+func (t *tester) aimed(in set) *record {
+	r := t.record(in)
+	if t.aim == "" {
+		return r
+	}
+	a := *r
+	a.failing = r.signatures[t.aim]
+	a.healthy += r.failing - a.failing
+	return &a
+}
+
+// strange reports whether a set failed, but never in this way.
+func (t *tester) strange(in set, signature string) bool {
+	r := t.record(in)
+	return r.failing > 0 && r.signatures[signature] == 0
+}
 
 // settle asks until every query is decided, in rounds as wide as the workers
-// allow; spare queries only fill rounds that are asked anyway. It changes to noisy
-// answers and returns errNoisy when answers contradict each other for the first
-// time.
+// allow; spare queries only fill rounds that are asked anyway. It returns errNoisy
+// when answers contradict each other and are judged in another way from now on.
 func (t *tester) settle(ctx context.Context, queries ...query) error {
 	for {
 		round := t.fill(nil, queries, false)
@@ -91,7 +113,7 @@ func (t *tester) fill(round, queries []query, spare bool) []query {
 		if q.spare != spare {
 			continue
 		}
-		for range t.missing(q) - count(round, q.in) {
+		for range t.noise.abreast(t.missing(q)) - count(round, q.in) {
 			if len(round) < t.workers {
 				round = append(round, q)
 			}
@@ -112,11 +134,12 @@ func count(round []query, in set) int {
 
 // missing is how many more answers a query wants.
 func (t *tester) missing(q query) int {
-	r := t.record(q.in)
-	if r.healthy+r.failing == 0 && r.unresolved > 0 {
-		return min(1, max(0, unresolvedTries-r.unresolved))
+	r := t.aimed(q.in)
+	wanted := t.noise.missing(r, q)
+	if r.unresolved > 0 && !t.noise.on {
+		return min(1, wanted, max(0, unresolvedTries-r.unresolved))
 	}
-	return t.noise.missing(r, q)
+	return wanted
 }
 
 // put asks one round.
@@ -140,15 +163,13 @@ func (t *tester) put(ctx context.Context, round []query) error {
 		return fmt.Errorf("ask round %d: %d answers to %d questions", t.rounds, len(answers), len(round))
 	}
 	asked := make([]Asked, len(round))
-	contradiction := false
+	surprise := false
 	for i, q := range round {
 		asked[i] = Asked{Question: questions[i], Answer: answers[i], Why: q.why, Repeat: t.note(q, answers[i])}
-		r := t.record(q.in)
-		contradiction = contradiction || r.healthy > 0 && r.failing > 0
+		surprise = t.noise.learn(t.record(q.in)) || surprise
 	}
 	t.tell(asked)
-	if contradiction && !t.noise.on {
-		t.noise.on = true
+	if surprise {
 		return errNoisy
 	}
 	return nil
@@ -169,8 +190,16 @@ func (t *tester) note(q query, a Answer) bool {
 	switch a.Verdict {
 	case Healthy:
 		r.healthy++
+		if r.failed == 0 || r.failed == t.rounds {
+			r.late++ // of one round nobody knows which was served first
+		} else {
+			r.back = true
+		}
 	case Failing:
 		r.failing++
+		if r.failed == 0 {
+			r.failed = t.rounds
+		}
 		r.signatures[a.Signature]++
 		if r.failing == 1 || r.signatures[a.Signature] > r.signatures[r.signature] {
 			r.signature = a.Signature
