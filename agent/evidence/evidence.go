@@ -29,12 +29,13 @@ const maxWindow = 4 << 20
 type Marks struct {
 	since time.Time
 	files map[string]errlog.Mark
+	once  *once
 }
 
 // Mark notes where the site's logs end now. A log that cannot be opened is left
 // out; the error says why.
 func Mark(s site.Site) (Marks, error) {
-	m := Marks{since: time.Now(), files: map[string]errlog.Mark{}}
+	m := Marks{since: time.Now(), files: map[string]errlog.Mark{}, once: &once{}}
 	var problems []error
 	for _, file := range slices.Concat(gatewayLogs(s), masterLogs(s), slowLogs(s), phpLogs(s)) {
 		mark, err := errlog.MarkFile(file)
@@ -69,7 +70,9 @@ func (m Marks) Gather(ctx context.Context, s site.Site, w site.WordPress, front 
 		f.Database = w.Database
 	}
 	f.Maintenance = maintenance(s)
-	var problems []error
+	m.once.Do(func() { m.once.look(s, m.since) })
+	f.FirstFailure, f.CoreDamaged = m.once.first, m.once.core
+	problems := []error{m.once.err}
 	for _, read := range []func(*diagnose.Facts, site.Site) error{m.gateway, m.master, m.slow, m.php} {
 		problems = append(problems, read(&f, s))
 	}
@@ -144,13 +147,14 @@ func ofSite(l gateway.LogRecord, s site.Site) bool {
 }
 
 func (m Marks) master(f *diagnose.Facts, s site.Site) error {
+	roots := s.Roots()
 	for _, file := range masterLogs(s) {
 		r, err := m.window(file)
 		if err != nil {
 			return err
 		}
 		err = errlog.ScanFPM(r, time.Local, func(l errlog.FPMRecord) bool {
-			if m.fresh(l.Time) && l.Pool == s.Pool.Name {
+			if m.fresh(l.Time) && l.Pool == s.Pool.Name && (l.Slow == nil || ofScript(l.Slow.Script, roots)) {
 				f.FPM = append(f.FPM, diagnose.Line[errlog.FPMRecord]{File: file, Record: l})
 			}
 			return true
@@ -162,14 +166,20 @@ func (m Marks) master(f *diagnose.Facts, s site.Site) error {
 	return nil
 }
 
+// ofScript: several sites may share a pool. FPM cuts a script's name, from its end.
+func ofScript(script string, roots []string) bool {
+	return slices.ContainsFunc(roots, func(root string) bool { return strings.HasPrefix(script, root+"/") })
+}
+
 func (m Marks) slow(f *diagnose.Facts, s site.Site) error {
+	roots := s.Roots()
 	for _, file := range slowLogs(s) {
 		r, err := m.window(file)
 		if err != nil {
 			return err
 		}
 		err = errlog.ScanSlow(r, time.Local, func(l errlog.SlowTrace) bool {
-			if m.fresh(l.Time) && l.Pool == s.Pool.Name && strings.HasPrefix(l.Script, s.Root+"/") {
+			if m.fresh(l.Time) && l.Pool == s.Pool.Name && ofScript(l.Script, roots) {
 				f.Traces = append(f.Traces, diagnose.Line[errlog.SlowTrace]{File: file, Record: l})
 			}
 			return true
@@ -189,7 +199,8 @@ func (m Marks) php(f *diagnose.Facts, s site.Site) error {
 		}
 		err = errlog.ScanPHP(r, func(e errlog.PHPError) bool {
 			if e.Time.IsZero() || m.fresh(e.Time) {
-				f.PHP = append(f.PHP, diagnose.Line[errlog.PHPError]{File: file, Record: e})
+				// PHP writes this log as the pool's user, so whatever runs as that user can.
+				f.PHP = append(f.PHP, diagnose.Line[errlog.PHPError]{File: file, Record: e, Own: true})
 			}
 			return true
 		})

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -100,30 +101,53 @@ func RequestParams(s site.Site, q Request) (map[string]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("document root: %w", err)
 	}
-	port := 80
-	if u.Scheme == "https" {
+	scheme, port := u.Scheme, 80
+	listen, forwarded := entrance(s, u)
+	switch {
+	case forwarded:
+		scheme = "http"
+	case scheme == "https":
 		port = 443
 	}
-	if listen, ok := listener(s, u.Scheme); ok && listen.Port != 0 {
-		port = listen.Port
+	if len(listen) > 0 && listen[0].Port != 0 {
+		port = listen[0].Port
 	}
 	params, err := s.Location.Expand(gateway.Target{
-		Scheme: u.Scheme, Host: u.Host, Method: q.method(), URI: u.RequestURI(), Script: script, PathInfo: pathInfo,
-		Query: u.RawQuery, Header: q.headers(s), ServerAddr: "127.0.0.1", RemoteAddr: "127.0.0.1", ServerPort: port,
+		Scheme: scheme, Host: u.Host, Method: q.method(), URI: u.RequestURI(), Script: script, PathInfo: pathInfo,
+		Query: u.RawQuery, Header: q.headers(s, forwarded), ServerAddr: "127.0.0.1", RemoteAddr: "127.0.0.1", ServerPort: port,
 		DocumentRoot: s.DocRoot, RealRoot: realRoot,
 	})
 	if err != nil {
 		return nil, err
 	}
+	if forwarded && params["HTTPS"] == "" {
+		// The header is what WordPress gets to see by the front; a site that goes by
+		// another sign of its proxy would redirect for ever.
+		params["HTTPS"] = "on"
+	}
 	return params, nil
 }
 
 // scriptOf is what the gateway's try_files would choose for a path.
-func scriptOf(s site.Site, path string) (script, pathInfo string) {
-	if strings.HasSuffix(path, ".php") {
-		if info, err := os.Lstat(filepath.Join(s.DocRoot, filepath.Clean("/"+path))); err == nil && info.Mode().IsRegular() {
-			return path, ""
+func scriptOf(s site.Site, p string) (script, pathInfo string) {
+	t, err := wp.OpenTree(s.DocRoot, s.Owner)
+	if err != nil {
+		return s.Script(), ""
+	}
+	defer t.Close()
+	clean := path.Clean("/" + p)
+	switch info, err := t.Stat("." + clean); {
+	case err != nil:
+	case info.Mode().IsRegular() && strings.HasSuffix(clean, ".php"):
+		return clean, ""
+	case info.IsDir() && clean != "/":
+		index := path.Join(clean, "index.php")
+		if info, err := t.Stat("." + index); err == nil && info.Mode().IsRegular() {
+			return index, ""
 		}
+	}
+	if rest, ok := strings.CutPrefix(clean, s.Script()+"/"); ok {
+		return s.Script(), "/" + rest
 	}
 	return s.Script(), ""
 }

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -85,18 +84,26 @@ func step(s site.Site, u *url.URL, a Answer, hop int, r *Result) (done bool, to 
 	return true, nil
 }
 
+// entrance is where a request for u reaches the site. Forwarded says that TLS ends
+// at a proxy in front: nobody listens with TLS here, and WordPress learns of it by
+// a header.
+func entrance(s site.Site, u *url.URL) (listen []gateway.Listen, forwarded bool) {
+	listen = listeners(s, u.Hostname(), u.Scheme)
+	if len(listen) > 0 || u.Scheme != "https" {
+		return listen, false
+	}
+	return listeners(s, u.Hostname(), "http"), true
+}
+
 func frontOnce(ctx context.Context, s site.Site, q Request, l Limits) (Answer, error) {
 	u := q.Target
-	listen, ok := listener(s, u.Scheme)
-	scheme := u.Scheme
-	forwarded := !ok && scheme == "https"
-	if forwarded { // TLS ends at a proxy in front; the vhost believes this header
-		if listen, ok = listener(s, "http"); ok {
-			scheme = "http"
-		}
+	listen, forwarded := entrance(s, u)
+	if len(listen) == 0 {
+		return Answer{}, fmt.Errorf("no vhost of the site listens for %s://%s", u.Scheme, u.Hostname())
 	}
-	if !ok {
-		return Answer{}, fmt.Errorf("no vhost of %s listens for %s", s.Domain, u.Scheme)
+	scheme := u.Scheme
+	if forwarded {
+		scheme = "http"
 	}
 	transport := &http.Transport{
 		DisableKeepAlives:      true,
@@ -110,10 +117,7 @@ func frontOnce(ctx context.Context, s site.Site, q Request, l Limits) (Answer, e
 	if err != nil {
 		return Answer{}, err
 	}
-	request.Header = q.headers(s)
-	if forwarded {
-		request.Header.Set("X-Forwarded-Proto", "https")
-	}
+	request.Header = q.headers(s, forwarded)
 	response, err := transport.RoundTrip(request)
 	if err != nil {
 		return Answer{}, err
@@ -128,36 +132,6 @@ func frontOnce(ctx context.Context, s site.Site, q Request, l Limits) (Answer, e
 		return a, fmt.Errorf("the answer broke off after %d bytes: %w", len(body), err)
 	}
 	return a, nil
-}
-
-// dial connects to an address that the vhost really listens on.
-func dial(ctx context.Context, l gateway.Listen) (net.Conn, error) {
-	var d net.Dialer
-	network, addr := "tcp", net.JoinHostPort(localHost(l.Host), strconv.Itoa(l.Port))
-	if l.Unix != "" {
-		network, addr = "unix", l.Unix
-	}
-	conn, err := d.DialContext(ctx, network, addr)
-	if err != nil || !l.ProxyProtocol {
-		return conn, err
-	}
-	// The listener refuses a connection without this line; "UNKNOWN" claims no address:
-	// https://www.haproxy.org/download/2.9/doc/proxy-protocol.txt, 2.1.
-	if _, err := io.WriteString(conn, "PROXY UNKNOWN\r\n"); err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
-	return conn, nil
-}
-
-// localHost turns a listen address that means "every address" into loopback.
-func localHost(host string) string {
-	switch host {
-	case "", "*", "0.0.0.0":
-		return "127.0.0.1"
-	case "::", "[::]":
-		return "::1"
-	}
-	return host
 }
 
 func frontFailure(err error) Outcome {

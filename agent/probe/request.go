@@ -74,18 +74,22 @@ func (q Request) redirected(status int, to *url.URL) Request {
 
 // headers are those of every probe. The cookie of its own is WordPress' sign for
 // "do not cache" (wp-login.php sets it); gateways' cache rules match it.
-func (q Request) headers(s site.Site) http.Header {
+func (q Request) headers(s site.Site, forwarded bool) http.Header {
 	cookie := "wordpress_no_cache=1"
 	if q.Cookie != "" && s.Serves(q.Target.Hostname()) && strings.HasPrefix(q.Target.Path, s.Base+"/") {
 		cookie += "; " + q.Cookie
 	}
-	return http.Header{
+	h := http.Header{
 		"User-Agent":    {"wpmend (health probe)"},
 		"Accept":        {"text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"},
 		"Cache-Control": {"no-cache"},
 		"Pragma":        {"no-cache"},
 		"Cookie":        {cookie},
 	}
+	if forwarded {
+		h.Set("X-Forwarded-Proto", "https")
+	}
+	return h
 }
 
 // ByFront is [ByFrontRequest] of a plain GET.

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strings"
 
-	"wpmend/agent/gateway"
 	"wpmend/agent/site"
 )
 
@@ -16,19 +15,27 @@ const maxRedirects = 8
 // maxHeader bounds a response header, far above what any gateway accepts.
 const maxHeader = 1 << 20
 
-// Home is the URL of the site's front page: https when a vhost of the site
-// listens with TLS, since WordPress would redirect there anyway.
-func Home(s site.Site) *url.URL {
-	u := &url.URL{Scheme: "http", Host: name(s), Path: s.Base + "/"}
-	if _, ok := listener(s, "https"); ok {
+// Home is the URL of the site's front page: https when a vhost of the site listens
+// with TLS under that name, since WordPress would redirect there anyway.
+func Home(s site.Site) *url.URL { return HomeAt(s, name(s)) }
+
+// HomeAt is the front page's URL at another of the site's names.
+func HomeAt(s site.Site, host string) *url.URL {
+	u := &url.URL{Scheme: "http", Host: host, Path: s.Base + "/"}
+	if len(listeners(s, host, "https")) > 0 {
 		u.Scheme = "https"
 	}
 	return u
 }
 
-// name is the host name a probe uses: the domain without its subfolder.
+// name is the host name a probe uses: the domain without its subfolder. Of a vhost
+// that is only called *.example.com the domain is not one of its names.
 func name(s site.Site) string {
-	return strings.TrimSuffix(s.Domain, s.Base)
+	domain := strings.TrimSuffix(s.Domain, s.Base)
+	if !s.Serves(domain) && s.Serves("www."+domain) {
+		return "www." + domain
+	}
+	return domain
 }
 
 // Resolve makes a full URL of what a user typed: a path, or a URL of the site.
@@ -51,18 +58,6 @@ func Resolve(s site.Site, given string) (*url.URL, error) {
 		return nil, fmt.Errorf("--url %q: lies outside of %s/, where the site lives", given, s.Domain)
 	}
 	return full, nil
-}
-
-// listener finds an address that a vhost of the site listens on for scheme.
-func listener(s site.Site, scheme string) (gateway.Listen, bool) {
-	for _, v := range s.Vhosts {
-		for _, l := range v.Listens {
-			if l.TLS == (scheme == "https") {
-				return l, true
-			}
-		}
-	}
-	return gateway.Listen{}, false
 }
 
 // nonce is the query parameter that makes a URL new to every cache.
