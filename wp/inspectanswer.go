@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -92,9 +94,9 @@ func ParseInspection(body []byte) (Inspection, error) {
 
 // Bounds of an answer, far above what a site has.
 const (
-	maxAnswerText    = 8 << 20 // bytes
-	maxInspectValue  = 4096
-	maxInspectPlugin = 10_000
+	maxAnswerText   = 8 << 20 // bytes
+	maxInspectValue = 4096    // bytes, of all but the lists of plugins
+	maxInspectList  = 10_000  // plugins
 )
 
 // ErrInspection says that an answer is not what the prepend writes.
@@ -117,21 +119,24 @@ func decodeInspection(said string) (Inspection, error) {
 	var raw struct {
 		Constants                                          map[string]string
 		Prefix, Version, PHP, Template, Stylesheet, Config string
+		Plugins, Network, Problem                          string
 		Multisite                                          bool
-		Plugins, Network                                   []string
-		Problem                                            string
 	}
 	d := json.NewDecoder(strings.NewReader(said))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&raw); err != nil {
 		return Inspection{}, err
 	}
-	if len(raw.Plugins) > maxInspectPlugin || len(raw.Network) > maxInspectPlugin {
-		return Inspection{}, fmt.Errorf("%d and %d plugins", len(raw.Plugins), len(raw.Network))
+	if _, err := d.Token(); err != io.EOF {
+		return Inspection{}, errors.New("more follows it")
 	}
 	i := Inspection{Multisite: raw.Multisite, Constants: make(map[string]string, len(raw.Constants))}
 	r := textReader{}
 	for name, text := range raw.Constants {
+		if !slices.Contains(inspected, name) {
+			r.fail("a constant that was not asked for", name)
+			continue
+		}
 		switch name {
 		case "ABSPATH", "WP_CONTENT_DIR", "WP_PLUGIN_DIR", "WPMU_PLUGIN_DIR":
 			i.Constants[name] = r.path(name, text)
@@ -154,12 +159,8 @@ func decodeInspection(said string) (Inspection, error) {
 	if raw.Config != "" {
 		i.Config = r.path("the configuration", raw.Config)
 	}
-	for _, file := range raw.Plugins {
-		i.Plugins = append(i.Plugins, r.bytes("a plugin", file))
-	}
-	for _, file := range raw.Network {
-		i.Network = append(i.Network, r.bytes("a plugin", file))
-	}
+	i.Plugins = r.plugins(&i, "active_plugins", raw.Plugins)
+	i.Network = r.plugins(&i, sitewide, raw.Network)
 	if i.Prefix != "" && !prefixes.MatchString(i.Prefix) {
 		r.fail("the prefix", i.Prefix)
 	}
@@ -183,6 +184,25 @@ func (r *textReader) bytes(what, encoded string) string {
 		return ""
 	}
 	return s
+}
+
+// plugins takes a list as it is stored. A broken one is the site's trouble, not
+// the answer's.
+func (r *textReader) plugins(i *Inspection, name, encoded string) []string {
+	stored, err := url.PathUnescape(encoded)
+	if err != nil {
+		r.fail(name, encoded)
+		return nil
+	}
+	files, err := PluginList([]byte(stored))
+	if err != nil && i.Problem == "" {
+		i.Problem = fmt.Sprintf("option %s: %v", name, err)
+	}
+	if len(files) > maxInspectList {
+		r.fail(name, encoded)
+		return nil
+	}
+	return files
 }
 
 func (r *textReader) text(what, encoded string) string {
