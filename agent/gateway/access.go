@@ -144,7 +144,9 @@ func (rec *AccessRecord) what(s string) bool {
 	}
 	status, ok := statusOf(words[0])
 	rec.Status, rec.Bytes = status, -1
-	if len(words) > 1 {
+	if len(words) > 1 && words[1] == "-" {
+		rec.Bytes = 0 // Apache's %b for an empty body
+	} else if len(words) > 1 {
 		if n, err := strconv.ParseInt(words[1], 10, 64); err == nil && n >= 0 {
 			rec.Bytes = n
 		}
