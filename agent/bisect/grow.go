@@ -1,9 +1,6 @@
 package bisect
 
-import (
-	"context"
-	"strings"
-)
+import "context"
 
 // baselines asks for nothing masked and all masked, and finds the healthy set from
 // which to grow. It is done when that settles the search.
@@ -176,9 +173,12 @@ func (r *run) still(ctx context.Context) error {
 
 func (r *run) unresolved(in set) error {
 	rec := r.t.record(in)
-	off := strings.Join(r.ids(r.all.minus(in)), ", ")
-	if off == "" {
-		off = "nothing"
+	words, off := "no answer could be judged with %s masked (asked %d times)", "nothing"
+	if rec.healthy+rec.failing > 0 {
+		words = "too few answers could be judged with %s masked (asked %d times)"
 	}
-	return stuckf("no answer could be judged with %s masked (asked %d times)", off, rec.healthy+rec.failing+rec.unresolved)
+	if masked := r.all.minus(in); !masked.empty() {
+		off = r.words(masked)
+	}
+	return stuckf(words, off, rec.healthy+rec.failing+rec.unresolved)
 }

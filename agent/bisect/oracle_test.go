@@ -247,6 +247,13 @@ func (w *world) named(t testing.TB, r Result, c Culprit) {
 	if len(c.Conflicts) == 0 && !fails([]string{c.ID}) || len(c.Conflicts) > 0 && w.alone(c.ID) {
 		t.Fatalf("%s fails alone: %v, but with %v\n%+v\n%s", c.ID, len(c.Conflicts) > 0, c.With, r, w)
 	}
+	if _, hidden := w.hidden[w.index(c.ID)]; len(c.Conflicts) == 0 && len(c.Circle) == 0 && !w.alone(c.ID) && (!hidden || len(c.OnlyWithout) == 0) {
+		if !slices.ContainsFunc(w.causes, func(cause []int) bool { // all others may come along as requirements
+			return !slices.ContainsFunc(cause, func(i int) bool { return !let([]string{c.ID})[i] })
+		}) {
+			t.Fatalf("no partner of %s is named\n%+v\n%s", c.ID, r, w)
+		}
+	}
 	var all []string
 	for _, conflict := range c.Conflicts {
 		all = append(all, conflict...)

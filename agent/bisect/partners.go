@@ -114,56 +114,42 @@ func (r *run) partners(ctx context.Context, unit int, failing, kept set) ([]int,
 		if r.t.verdict(base) == Healthy {
 			continue
 		}
-		if slices.ContainsFunc(r.t.known[asked:], func(in set) bool { return r.t.strange(in, r.t.aim) }) {
-			if found, err = r.prune(ctx, unit, found); err != nil {
-				return found, err
-			}
+		if !r.t.strange(r.alone(unit).in, r.t.aim) &&
+			!slices.ContainsFunc(r.t.known[asked:], func(in set) bool { return r.t.strange(in, r.t.aim) }) {
+			return found, r.conflict(ctx, unit, found, kept)
 		}
-		return found, r.conflict(ctx, unit, found, kept)
+		found, names, err := r.prune(ctx, unit, found)
+		if err != nil {
+			return names, err
+		}
+		return names, r.conflict(ctx, unit, found, kept)
 	}
 }
 
-// prune drops partners that were not needed: where one plugin misses another and
-// fails in a way of its own, a partner may only have stopped that.
-func (r *run) prune(ctx context.Context, unit int, partners []int) ([]int, error) {
-	for i := 0; i < len(partners); {
+// prune looks again where one component misses another and fails in a way of its own: it
+// drops who only stopped such a failure, and does not name who is merely needed, by
+// the unit or by a partner, to work at all.
+func (r *run) prune(ctx context.Context, unit int, partners []int) (needed, names []int, err error) {
+	needed = slices.Clone(partners)
+	for _, p := range partners {
 		less := r.floor.union(r.up[unit])
-		for j, u := range partners {
-			if j != i {
+		for _, u := range needed {
+			if u != p {
 				less = less.union(r.up[u])
 			}
 		}
-		if !less.has(partners[i]) {
-			if err := r.t.settle(ctx, r.about(less, membership)); err != nil {
-				return partners, err
-			}
-			if r.t.verdict(less) == Failing {
-				partners = slices.Delete(partners, i, i+1)
-				continue
-			}
+		if err := r.t.settle(ctx, r.about(less, membership)); err != nil {
+			return needed, names, err
 		}
-		i++
-	}
-	return partners, nil
-}
-
-// partnersOnly leaves out of a conflict what the unit needs in order to work at all:
-// without that it fails too, only otherwise.
-func (r *run) partnersOnly(ctx context.Context, unit int, conflict []int) ([]int, error) {
-	var partners []int
-	for _, u := range conflict {
-		in := r.kept.minus(r.down[u]).union(r.up[unit])
-		if in.has(u) {
-			continue
-		}
-		if err := r.t.settle(ctx, r.about(in, membership)); err != nil {
-			return nil, err
-		}
-		if r.t.verdict(in) != Failing {
-			partners = append(partners, u)
+		switch {
+		case less.has(p):
+		case r.t.verdict(less) == Failing:
+			needed = slices.DeleteFunc(needed, func(u int) bool { return u == p })
+		case !r.t.strange(less, r.t.aim):
+			names = append(names, p)
 		}
 	}
-	return partners, nil
+	return needed, names, nil
 }
 
 // conflict repeats the answers on which a conflict rests: the unit fails with its

@@ -126,8 +126,14 @@ func (r *run) waiting() set {
 // confirm repeats the final context until it is certain, and asks whether each
 // candidate fails alone.
 func (r *run) confirm(ctx context.Context) error {
-	if err := r.t.settle(ctx, r.certain()...); err != nil {
+	certain := r.certain()
+	if err := r.t.settle(ctx, certain...); err != nil {
 		return err
+	}
+	for _, q := range certain {
+		if q.kind != membership && r.t.noise.missing(r.t.record(q.in), q) > 0 {
+			return r.unresolved(q.in)
+		}
 	}
 	for i, a := range r.aside {
 		if err := r.sameWay(ctx, a.unit); err != nil {
@@ -155,20 +161,9 @@ func (r *run) company(ctx context.Context, at int) error {
 	case r.t.verdict(alone) == Failing && !otherwise:
 		return nil
 	}
-	found, err := r.conflicts(ctx, unit)
-	if err != nil {
-		return err
-	}
-	if r.t.verdict(alone) == Failing {
-		for i, conflict := range found {
-			if found[i], err = r.partnersOnly(ctx, unit, conflict); err != nil {
-				return err
-			}
-		}
-		found = slices.DeleteFunc(found, func(c []int) bool { return len(c) == 0 })
-	}
-	r.aside[at].conflicts = found
-	return nil
+	var err error
+	r.aside[at].conflicts, err = r.conflicts(ctx, unit)
+	return err
 }
 
 // certain is what a conviction asks for: whether each candidate fails alone, and the

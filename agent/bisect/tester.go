@@ -61,7 +61,7 @@ type tester struct {
 	accused func(let set, blamed []string)
 }
 
-// unresolvedTries is how often a question without an answer is put.
+// unresolvedTries is how often a question is put for one answer.
 const unresolvedTries = 3
 
 func (t *tester) record(in set) *record {
@@ -137,7 +137,7 @@ func (t *tester) missing(q query) int {
 	r := t.aimed(q.in)
 	wanted := t.noise.missing(r, q)
 	if r.unresolved > 0 && !t.noise.on {
-		return min(1, wanted, max(0, unresolvedTries-r.unresolved))
+		return min(1, wanted, max(0, unresolvedTries*(1+r.healthy+r.failing)-r.unresolved))
 	}
 	return wanted
 }
