@@ -30,7 +30,6 @@ if (!class_exists('Wpmend_Shadow', false)) {
             }
             self::$gateway = self::take('WPMEND_PREPEND');
             self::$fallback = self::word('fallback');
-            self::hook('Wpmend_Answer', Wpmend_Answer::begin(self::word('nonce'), self::words('ask'), self::words('forget')));
             if (self::word('as-user') !== '') {
                 Wpmend_User::begin(self::word('as-user'));
                 self::hook('Wpmend_User', array(
@@ -67,6 +66,8 @@ if (!class_exists('Wpmend_Shadow', false)) {
                 'pre_wp_mail' => 1,
                 'is_protected_endpoint' => 1,
             ));
+            // Last, as it has the last word on what is loaded.
+            self::hook('Wpmend_Answer', Wpmend_Answer::begin(self::word('nonce'), self::words('ask'), self::words('forget')));
         }
 
         private static function hook($class, array $hooks, $priority = PHP_INT_MAX)
