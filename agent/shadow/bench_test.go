@@ -37,7 +37,7 @@ func BenchmarkProbe(b *testing.B) {
 		probe.Front: func() probe.Result { return probe.ByFront(context.Background(), st.site, probe.Home(st.site), limits) },
 		probe.Pool:  func() probe.Result { return probe.ByPool(context.Background(), st.site, probe.Home(st.site), limits) },
 		probe.Shadow: func() probe.Result {
-			return probe.ByShadow(context.Background(), st.site, probe.Home(st.site), sh.private.Socket(), nil, limits)
+			return probe.ByShadow(context.Background(), st.site, probe.Home(st.site), sh.copies.alive[0].private.Socket(), nil, limits)
 		},
 	} {
 		b.Run(string(route), func(b *testing.B) {

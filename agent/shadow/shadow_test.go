@@ -145,8 +145,8 @@ func TestHangIsTraced(t *testing.T) {
 			if named := len(a.Blamed) > 0 && a.Blamed[0] == "plugin:"+lab.Slug(3); !named && (fault == lab.Hang || len(a.Blamed) > 0) {
 				t.Errorf("the trace names %v: %s", a.Blamed, a.Detail)
 			}
-			if looks := slices.Max(slices.Collect(maps.Values(sh.frames))); looks < 2 {
-				t.Errorf("believed after %d traces of one place: %v", looks, sh.frames)
+			if looks := slices.Max(slices.Collect(maps.Values(sh.sight.looks))); looks < 2 {
+				t.Errorf("believed after %d traces of one place: %v", looks, sh.sight.looks)
 			}
 			culprit, _, _ := w.Component("plugin:" + lab.Slug(3))
 			if a := ask(t, sh, culprit); a.Outcome != probe.Healthy {

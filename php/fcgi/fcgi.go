@@ -72,17 +72,17 @@ type Response struct {
 // Closing the connection early, as a cut body or an ended ctx does, does not stop PHP: its worker goes on until the
 // script next writes.
 func Do(ctx context.Context, network, addr string, r Request, l Limits) (*Response, error) {
-	dialer := net.Dialer{}
-	conn, err := dialer.DialContext(ctx, network, addr)
+	begun, err := connect(ctx, network, addr)
 	if err != nil {
 		return nil, &ConnError{Op: "dial", Addr: addr, Err: contextFirst(ctx, err)}
 	}
+	conn := begun.conn
 	// Closing ends a blocked read or write at once, whether ctx was cancelled or ran out of time.
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 
 	written := make(chan error, 1)
-	go func() { written <- writeRequest(conn, r) }()
+	go func() { written <- writeRequest(&skipper{w: conn, skip: begun.sent}, r) }()
 
 	a := &answer{limits: l.orDefault()}
 	readErr := a.readFrom(conn)

@@ -21,6 +21,8 @@ type PrivateOptions struct {
 	SlowlogTimeout time.Duration
 	// OpenBasedir is the one of php.ini, for a pool that sets none; StartPrivate asks the binary.
 	OpenBasedir string
+	// Overlays keep the copy's writes out of the live files and hide some of them; ErrNoOverlay where that cannot be had.
+	Overlays []Overlay
 }
 
 const (

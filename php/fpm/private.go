@@ -91,7 +91,7 @@ func (v *Private) start(ctx context.Context, m Master, binary, mnt string, gid u
 	// Preloading would run the site's code in the master, before it has become the pool's user.
 	cmd := exec.Command(binary, append(args, "-d", "opcache.preload=")...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = "/", cleanEnv(m.Env), out, out
-	if v.child, err = spawn(cmd, mnt); err != nil {
+	if v.child, err = spawn(cmd, mnt, func() error { return lay(o.Overlays, filepath.Join(v.dir, "o")) }); err != nil {
 		return err
 	}
 	if v.master, err = v.child.process(); err != nil {
@@ -113,6 +113,7 @@ func (v *Private) write(config, prepend []byte, gid int) error {
 	path := filepath.Join(v.dir, "p/prepend.php")
 	return errors.Join(
 		os.Mkdir(filepath.Join(v.dir, "s"), 0o700),
+		os.Mkdir(filepath.Join(v.dir, "o"), 0o700),
 		os.WriteFile(filepath.Join(v.dir, "fpm.conf"), config, 0o600), // env[] may hold secrets
 		os.Mkdir(filepath.Join(v.dir, "p"), 0o750),
 		os.WriteFile(path, prepend, 0o640),
@@ -190,6 +191,9 @@ func (v *Private) Socket() string { return filepath.Join(v.dir, "s/fpm.sock") }
 
 // Pool is the live pool that this is a copy of.
 func (v *Private) Pool() Pool { return v.pool }
+
+// Ended is closed when the copy's master has ended, by Close or by itself.
+func (v *Private) Ended() <-chan struct{} { return v.child.ended }
 
 // Log is what the copy's master has written so far, its last part when it is long.
 func (v *Private) Log() ([]errlog.FPMRecord, error) {

@@ -19,18 +19,23 @@ type child struct {
 	ended chan struct{} // closed when it and everything in its namespace has ended
 }
 
-// spawn starts cmd as a child, in the mount namespace at mnt ("" for our own).
+// spawn starts cmd as a child, in the mount namespace at mnt ("" for our own), or in one made from it by prepare, which
+// runs on the thread that the child is forked from.
 //
 // A parent-death signal comes when the forking *thread* ends (prctl(2), PR_SET_PDEATHSIG), and the Go runtime ends
 // threads as it likes; so one goroutine keeps its thread from before the fork until the child has ended. It never
 // gives the thread back, which makes the runtime end it: nobody inherits its mount namespace.
-func spawn(cmd *exec.Cmd, mnt string) (*child, error) {
+func spawn(cmd *exec.Cmd, mnt string, prepare func() error) (*child, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Cloneflags: syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL}
 	c := &child{cmd: cmd, ended: make(chan struct{})}
 	started := make(chan error, 1)
 	onOwnThread(func() {
 		defer close(c.ended)
 		if err := joinMounts(mnt); err != nil {
+			started <- err
+			return
+		}
+		if err := prepare(); err != nil {
 			started <- err
 			return
 		}
