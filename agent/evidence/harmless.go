@@ -148,9 +148,10 @@ func harmlessQuery(raw string) (kept string, ok bool) {
 		}
 		key = strings.ToLower(key)
 		switch {
+		case slices.ContainsFunc(trackers[:], func(t string) bool { return strings.HasPrefix(key, t) }):
 		case acts(key) || acts(strings.ToLower(value)):
 			return "", false
-		case part == "", secret(key, value), slices.ContainsFunc(trackers[:], func(t string) bool { return strings.HasPrefix(key, t) }):
+		case part == "", secret(key, value):
 		default:
 			parts = append(parts, part)
 		}
@@ -179,9 +180,9 @@ var (
 		"rename", "repair", "replace", "reset", "restore", "revoke", "rm", "run", "save", "send", "set", "signout", "spam",
 		"stop", "submit", "subscribe", "switch", "sync", "trash", "truncate", "unapprove", "undo", "uninstall", "unlock",
 		"unsubscribe", "untrash", "update", "upgrade", "upload", "vote", "wipe", "write"}
-	secretWords = [...]string{"key", "pass", "pwd", "auth", "hash", "sig", "signature", "code", "otp", "sid", "email", "mail",
+	secretWords = [...]string{"key", "pass", "pwd", "auth", "hash", "sig", "signature", "code", "otp", "sid", "mail",
 		"login", "user", "username", "jwt", "ticket", "invite"}
-	secretParts = [...]string{"token", "passw", "secret", "apikey", "sess", "credential"}
+	secretParts = [...]string{"token", "passw", "secret", "apikey", "sess", "credential", "email"}
 	trackers    = [...]string{"utm_", "fbclid", "gclid", "msclkid", "mc_", "_ga", "_gl", "wpmend", "doing_wp_cron"}
 )
 
