@@ -105,6 +105,13 @@ func (r *run) let(more []int) query {
 	return r.about(in, growing)
 }
 
+// twice is a question that conviction is going to repeat, asked where a round has room.
+func (r *run) twice(in set) query {
+	q := r.about(in, acquitting)
+	q.times, q.spare = seenTwice, true
+	return q
+}
+
 // about is the question for a set.
 func (r *run) about(in set, k kind) query { return query{in: in, why: r.describe(in), kind: k} }
 
@@ -127,6 +134,9 @@ func (r *run) grow(ctx context.Context, rest set) error {
 		if n := len(r.aside); n > 0 && r.t.workers > 1 {
 			// Needed in any case, so it may as well share the round.
 			queries = append(queries, r.alone(r.aside[n-1].unit))
+			if n == 1 && r.wide() {
+				queries = append(queries, r.twice(whole.union(r.up[r.aside[0].unit])), r.twice(whole))
+			}
 		}
 		if err := r.t.settle(ctx, queries...); err != nil {
 			return err

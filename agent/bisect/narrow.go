@@ -103,12 +103,9 @@ func (r *run) plan(order []int, k kind) plan {
 			}
 			return plan{cuts: cuts}
 		}
-		spare := []query{r.alone(order[at]), r.let(order), r.let(order[:at])}
-		spare[1].times, spare[2].times = seenTwice, seenTwice
-		for i := range spare {
-			spare[i].spare = true
-		}
-		return plan{cuts: []int{at}, spare: spare, bold: true}
+		alone := r.alone(order[at])
+		alone.spare = true
+		return plan{cuts: []int{at}, spare: []query{alone, r.twice(r.let(order).in), r.twice(r.let(order[:at]).in)}, bold: true}
 	}
 	budget := r.budget()
 	if k != growing {

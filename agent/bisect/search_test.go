@@ -64,6 +64,12 @@ func TestHangWithoutPriorsTakesTwoRounds(t *testing.T) {
 
 func TestHangsWithoutTraceTakeFewRounds(t *testing.T) {
 	t.Parallel()
+	for guilty := range 30 {
+		w := &world{components: plain(30), causes: [][]int{{guilty}}, slow: true}
+		if r := w.run(t, 4); r.Rounds > 4 || len(r.Culprits) != 1 {
+			t.Errorf("one hang among 30: %+v", r)
+		}
+	}
 	for n := 1; n <= 200; n += 7 {
 		for k := 1; k <= 4; k++ {
 			for d := 1; d <= min(n, 3); d++ {
