@@ -64,12 +64,17 @@ func TestHangWithoutPriorsTakesTwoRounds(t *testing.T) {
 
 func TestHangsWithoutTraceTakeFewRounds(t *testing.T) {
 	t.Parallel()
+	rounds := tally{}
 	for guilty := range 30 {
 		w := &world{components: plain(30), causes: [][]int{{guilty}}, slow: true}
-		if r := w.run(t, 4); r.Rounds > 4 || len(r.Culprits) != 1 {
-			t.Errorf("one hang among 30: %+v", r)
-		}
+		r := w.run(t, 4)
+		w.lawful(t, r)
+		rounds.add(r.Rounds)
 	}
+	if rounds.most > 5 || rounds.sum > 135 {
+		t.Errorf("one hang among 30, four questions a round: %s rounds (mean/most)", rounds)
+	}
+	t.Logf("one hang among 30 without evidence, four questions a round: %s rounds (mean/most)", rounds)
 	for n := 1; n <= 200; n += 7 {
 		for k := 1; k <= 4; k++ {
 			for d := 1; d <= min(n, 3); d++ {
