@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"syscall"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"wpmend/agent/gateway"
 	"wpmend/agent/probe"
 	"wpmend/php/errlog"
+	"wpmend/wp"
 )
 
 var at = time.Date(2026, 11, 22, 21, 0, 0, 0, time.UTC)
@@ -56,9 +58,20 @@ func TestCauses(t *testing.T) {
 		"the pool itself is well": {[]func(*Facts){func(f *Facts) {
 			f.Socket.Refused, f.Direct = true, probe.Result{Outcome: probe.Healthy, Status: 200}
 		}}, SocketPermission, "", "asked past the gateway, PHP answers well (200)"},
-		"no database":            {[]func(*Facts){outcome(probe.DBError), func(f *Facts) { f.Database = errors.New("refused") }}, DBDown, "", "refused"},
-		"WordPress says so only": {[]func(*Facts){outcome(probe.DBError)}, DBDown, "", "has no database"},
-		"maintenance":            {[]func(*Facts){outcome(probe.Maintenance)}, Maintenance, "", "remove .maintenance"},
+		"no database":                             {[]func(*Facts){outcome(probe.DBError), func(f *Facts) { f.Database = errors.New("refused") }}, DBDown, "", "refused"},
+		"WordPress says so only":                  {[]func(*Facts){outcome(probe.DBError)}, DBDown, "", "has no database"},
+		"the database is silent":                  {[]func(*Facts){outcome(probe.Fatal), func(f *Facts) { f.Database = fmt.Errorf("ask: %w", wp.ErrDatabaseDown) }}, DBDown, "", "does not answer"},
+		"we may not ask, and PHP fails otherwise": {[]func(*Facts){outcome(probe.Fatal), func(f *Facts) { f.Database = wp.ErrCredentials }}, ComponentFault, RemedyDisable, "fatal error"},
+		"the pool says so past a barred front": {[]func(*Facts){outcome(probe.Barred), func(f *Facts) {
+			f.Direct = probe.Result{Outcome: probe.DBError, Signature: "db-error"}
+		}}, DBDown, "", "has no database"},
+		"an update that broke off": {[]func(*Facts){outcome(probe.Fatal), func(f *Facts) {
+			f.CoreDamaged = []wp.CoreFault{{File: "wp-includes/kses.php", What: wp.CoreMissing}}
+		}}, CoreDamaged, "", "wp-includes/kses.php is missing"},
+		"a core that somebody patched": {[]func(*Facts){outcome(probe.Fatal), func(f *Facts) {
+			f.CoreDamaged = []wp.CoreFault{{File: "wp-includes/kses.php", What: wp.CoreChanged}}
+		}}, ComponentFault, RemedyDisable, "fatal error"},
+		"maintenance": {[]func(*Facts){outcome(probe.Maintenance)}, Maintenance, "", "remove .maintenance"},
 		"a large header": {[]func(*Facts){nginx("upstream sent too big header while reading response header from upstream", "reading response header from upstream", 0)},
 			ResponseHeaderTooBig, "", "fastcgi_buffer_size"},
 		"a worker that was ended for its time": {[]func(*Facts){
@@ -104,20 +117,6 @@ func TestNothingKnown(t *testing.T) {
 	f.FPM = append(f.FPM, Line[errlog.FPMRecord]{Record: errlog.FPMRecord{Text: "child 1 exited with code 0", Exit: &errlog.Exit{}}})
 	if causes := Causes(f); len(causes) != 0 || causes == nil {
 		t.Errorf("a recycled worker explains nothing: %+v", causes)
-	}
-}
-
-func TestSuspects(t *testing.T) {
-	t.Parallel()
-	f := failing()
-	f.PHP = []Line[errlog.PHPError]{
-		{Record: errlog.PHPError{Kind: "Warning", File: "/s/plugins/chatty/a.php"}},
-		{Record: errlog.PHPError{Kind: "Fatal error", File: "/s/plugins/dead/a.php", Frames: []errlog.Frame{{File: "/s/plugins/caller/b.php"}, {File: "/s/wp-settings.php"}}}},
-	}
-	f.Traces = []Line[errlog.SlowTrace]{{Record: errlog.SlowTrace{Frames: []errlog.Frame{{File: "/s/wp-includes/http.php"}, {File: "/s/plugins/slow/c.php"}}}}}
-	got := Suspects(f, nil)
-	if len(got) != 3 || !(got["plugin:slow"] > got["plugin:dead"] && got["plugin:dead"] > got["plugin:caller"] && got["plugin:caller"] > 1) {
-		t.Errorf("got %v", got)
 	}
 }
 
