@@ -96,7 +96,7 @@ func (l *Lab) breakSite(site int, f Fault, plugin string) (undo func() error, er
 	case SocketMode:
 		return l.closeSocket(s)
 	case Maintenance:
-		file := filepath.Join(s.Root, ".maintenance")
+		file := filepath.Join(s.Core, ".maintenance")
 		if err := os.WriteFile(file, []byte("<?php $upgrading = time();\n"), 0o644); err != nil {
 			return nil, err
 		}
@@ -138,7 +138,7 @@ func (l *Lab) closeSocket(s Site) (func() error, error) {
 // spoil appends code to a plugin's main file.
 func (l *Lab) spoil(s Site, plugin, code string) (func() error, error) {
 	// The open folder stays the same folder when it is renamed.
-	dir, err := os.OpenRoot(filepath.Join(s.Root, "wp-content/plugins", plugin))
+	dir, err := os.OpenRoot(filepath.Join(s.Content, "plugins", plugin))
 	if err != nil {
 		return nil, err
 	}

@@ -123,6 +123,9 @@ func (l *Lab) poolConfig(i int) string {
 		set("request_slowlog_timeout", seconds(l.o.SlowlogTimeout))
 		set("slowlog", l.SlowLog(i))
 	}
+	for _, e := range s.environment(l.dbSocket()) {
+		set("env["+e[0]+"]", iniText(e[1]))
+	}
 	// A mail of WordPress' fatal error handler must not leave the machine.
 	set("php_admin_value[sendmail_path]", "/bin/true")
 	// OPcache looks at a file again only after revalidate_freq seconds (2 by default).

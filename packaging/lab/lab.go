@@ -40,6 +40,15 @@ type Options struct {
 	Sites            int           // sites, each with its own vhost, root, pool and table prefix; 0 means 1
 	Masters          int           // FPM masters over which the pools are spread; 0 means 1
 	Subfolder        string        // WordPress lies in this folder of the document root
+	Layout           Layout        // how the files of all sites are laid out
+	Layouts          []Layout      // of site 0, 1, … where they differ; Sites may then be 0
+	Multisite        string        // every site is a network with two blogs: Subfolders or Subdomains
+	Networks         []string      // the same of site 0, 1, … where they differ; Sites may then be 0
+	NetworkPlugins   int           // network-active plugins of each network: network-01, …
+	BlogPlugins      int           // plugins active on blog 2 of each network only: blog-01, …
+	SinglePlugins    int           // active plugins of one file: single-01.php, …
+	MUPlugins        int           // must-use plugins: must-01.php, …; with Bedrock every second is a folder
+	ChildTheme       bool          // the active theme is lab-child, a child of twentytwentythree
 	TLS              bool          // vhosts also listen on port 443 with a self-signed certificate
 	UID              uint32        // pool user, also the owner of the site's files; 0 means www-data
 	Gateway          string        // Nginx ("" means it) or Apache
@@ -52,12 +61,20 @@ type Options struct {
 // Site is one WordPress of a lab.
 type Site struct {
 	Domain      string // shop.lab.test, shop2.lab.test, …; nothing resolves it
+	Layout      Layout
+	Network     string // Subfolders, Subdomains or "": one blog
 	DocRoot     string // nginx's root
-	Root        string // WordPress' own folder (ABSPATH without its last slash)
+	Root        string // the folder with the site's index.php, below which all of its code lies
+	Core        string // WordPress' own folder (ABSPATH without its last slash): Root, or below it
+	Content     string // WordPress' wp-content, whatever its name
+	Config      string // wp-config.php, without links
 	Socket      string // the pool's unix socket, or its host:port
 	Pool        string // the pool's name
 	TablePrefix string
 	URL         string // WordPress' home, without a last slash
+
+	base    string // the folder of all its files
+	coreURL string // WordPress' siteurl
 }
 
 // Lab is one running host; several run side by side. Methods that look at it may be
@@ -91,7 +108,10 @@ func Up(ctx context.Context, o Options) (*Lab, error) {
 		return nil, err
 	}
 	o.MaxChildren = orElse(o.MaxChildren, 4)
-	o.Sites = orElse(o.Sites, 1)
+	o.Sites = orElse(o.Sites, max(1, len(o.Layouts), len(o.Networks)))
+	if err := o.checkLayouts(); err != nil {
+		return nil, err
+	}
 	if o.Handler == FPM {
 		o.Masters = orElse(o.Masters, 1)
 	}

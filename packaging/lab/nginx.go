@@ -149,7 +149,7 @@ func (l *Lab) nginxSite(i int) string {
 	}
 	return upstream + `server {
 	listen ` + l.Address + `:80;
-` + tls + `	server_name ` + s.Domain + ` www.` + s.Domain + `;
+` + tls + `	server_name ` + strings.Join(s.names(), " ") + `;
 	root ` + s.DocRoot + `;
 	index index.php index.html;
 	error_log ` + l.NginxErrorLog(i) + `;
@@ -158,7 +158,7 @@ func (l *Lab) nginxSite(i int) string {
 	location / {
 		try_files $uri $uri/ /index.php?$args;
 	}
-` + subfolder + `
+` + subfolder + s.nginxNetwork() + `
 	location ~ \.php$ {
 		try_files $uri =404;
 		include ` + filepath.Dir(l.NginxConfig()) + `/fastcgi.conf;
@@ -167,6 +167,31 @@ func (l *Lab) nginxSite(i int) string {
 	}
 }
 `
+}
+
+// names are the site's hosts.
+func (s Site) names() []string {
+	names := []string{s.Domain, "www." + s.Domain}
+	if s.Network == Subdomains {
+		names = append(names, "*."+s.Domain)
+	}
+	return names
+}
+
+// nginxNetwork leads the files of a blog in a folder to the one copy there is, as
+// WordPress' own guide for networks on nginx has it.
+func (s Site) nginxNetwork() string {
+	if s.Network != Subfolders {
+		return ""
+	}
+	core := strings.TrimPrefix(s.Core, s.DocRoot)
+	return fmt.Sprintf(`
+	if (!-e $request_filename) {
+		rewrite /wp-admin$ $scheme://$host$request_uri/ permanent;
+		rewrite ^(/[^/]+)?(/wp-(?:admin|includes|content)/.*) %[1]s$2 last;
+		rewrite ^(/[^/]+)?(/wp-[^/]+\.php)$ %[1]s$2 last;
+	}
+`, core)
 }
 
 // writeCertificate puts one self-signed certificate for all sites of the lab into dir.
@@ -182,7 +207,7 @@ func (l *Lab) writeCertificate(dir string) error {
 		NotAfter:     time.Now().Add(24 * time.Hour),
 	}
 	for _, s := range l.sites {
-		cert.DNSNames = append(cert.DNSNames, s.Domain, "www."+s.Domain)
+		cert.DNSNames = append(cert.DNSNames, s.names()...)
 	}
 	certDER, err := x509.CreateCertificate(rand.Reader, cert, cert, key.Public(), key)
 	if err != nil {

@@ -40,7 +40,11 @@ func (l *Lab) Get(path string) (status int, body string, err error) {
 
 // GetFrom is Get for a site of choice.
 func (l *Lab) GetFrom(ctx context.Context, site int, path string) (status int, body string, err error) {
-	url := l.sites[site].URL + path
+	return l.GetURL(ctx, l.sites[site].URL+path)
+}
+
+// GetURL is Get for a whole URL, such as one of a network's second blog.
+func (l *Lab) GetURL(ctx context.Context, url string) (status int, body string, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return 0, "", fmt.Errorf("cannot ask for %s: %w", url, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -20,7 +21,7 @@ import (
 // themes/, the maintenance file, and the raw options that choose components.
 type Snapshot struct {
 	Files   map[string]string // path below the site's root: its properties in words
-	Options map[string]string // option name: value as stored
+	Options map[string]string // option name ("blog-2:template", "network:…" of a network): value as stored
 }
 
 // Snapshot reads a site's state. Dates of folders are left out: they change when
@@ -28,39 +29,65 @@ type Snapshot struct {
 func (l *Lab) Snapshot(site int) (Snapshot, error) {
 	s := l.sites[site]
 	snap := Snapshot{Files: map[string]string{}, Options: map[string]string{}}
-	for _, dir := range []string{"wp-content/plugins", "wp-content/themes"} {
-		err := filepath.WalkDir(filepath.Join(s.Root, dir), func(path string, _ fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			rel, err := filepath.Rel(s.Root, path)
-			if err != nil {
-				return err
-			}
-			snap.Files[rel], err = describe(path)
-			return err
-		})
+	note := func(path string, _ fs.DirEntry, err error) error {
 		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(s.Root, path)
+		if err != nil {
+			return err
+		}
+		snap.Files[rel], err = describe(path)
+		return err
+	}
+	dropIns, err := filepath.Glob(filepath.Join(s.Content, "*.php"))
+	if err != nil {
+		return Snapshot{}, fmt.Errorf("cannot take a snapshot of %s: %w", s.Domain, err)
+	}
+	hidden, err := filepath.Glob(filepath.Join(s.Content, ".*"))
+	if err != nil {
+		return Snapshot{}, fmt.Errorf("cannot take a snapshot of %s: %w", s.Domain, err)
+	}
+	places := slices.Concat(dropIns, hidden)
+	for _, dir := range []string{"plugins", "mu-plugins", "themes"} {
+		places = append(places, filepath.Join(s.Content, dir))
+	}
+	for _, place := range places {
+		if _, err := os.Lstat(place); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err := filepath.WalkDir(place, note); err != nil {
 			return Snapshot{}, fmt.Errorf("cannot take a snapshot of %s: %w", s.Domain, err)
 		}
 	}
-	q := fmt.Sprintf("SELECT option_name, option_value FROM `%soptions` WHERE option_name IN ('active_plugins', 'template', 'stylesheet')", s.TablePrefix)
-	rows, err := l.db.QueryContext(context.Background(), q)
+	const choices = "SELECT CONCAT('', option_name), option_value FROM `%soptions` WHERE option_name IN ('active_plugins', 'template', 'stylesheet')"
+	questions := []string{fmt.Sprintf(choices, s.TablePrefix)}
+	if s.Network != "" {
+		questions = append(questions, strings.Replace(fmt.Sprintf(choices, s.TablePrefix+"2_"), "''", "'blog-2:'", 1),
+			fmt.Sprintf("SELECT CONCAT('network:', meta_key), meta_value FROM `%ssitemeta` WHERE meta_key = 'active_sitewide_plugins'", s.TablePrefix))
+	}
+	for _, q := range questions {
+		if err := l.readOptions(q, snap.Options); err != nil {
+			return Snapshot{}, fmt.Errorf("cannot read the options of %s: %w", s.Domain, err)
+		}
+	}
+	return snap, nil
+}
+
+func (l *Lab) readOptions(question string, into map[string]string) error {
+	rows, err := l.db.QueryContext(context.Background(), question)
 	if err != nil {
-		return Snapshot{}, fmt.Errorf("cannot read the options of %s: %w", s.Domain, err)
+		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var name, value string
 		if err := rows.Scan(&name, &value); err != nil {
-			return Snapshot{}, fmt.Errorf("cannot read the options of %s: %w", s.Domain, err)
+			return err
 		}
-		snap.Options[name] = value
+		into[name] = value
 	}
-	if err := rows.Err(); err != nil {
-		return Snapshot{}, fmt.Errorf("cannot read the options of %s: %w", s.Domain, err)
-	}
-	return snap, nil
+	return rows.Err()
 }
 
 func describe(path string) (string, error) {

@@ -2,7 +2,9 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,11 +27,9 @@ func tablePrefix(i int) string {
 
 // planSite says where everything of site i will be.
 func (l *Lab) planSite(i int) Site {
-	s := Site{Domain: domain(i), TablePrefix: tablePrefix(i)}
+	s := Site{Domain: domain(i), TablePrefix: tablePrefix(i), Layout: l.o.layout(i), Network: l.o.network(i)}
 	s.Pool = strings.TrimSuffix(s.Domain, ".lab.test")
-	s.DocRoot = filepath.Join(l.Dir, "www", s.Domain)
-	s.Root = filepath.Join(s.DocRoot, l.o.Subfolder)
-	s.URL = strings.TrimSuffix("http://"+s.Domain+"/"+l.o.Subfolder, "/")
+	s.place(filepath.Join(l.Dir, "www", s.Domain), l.o.Subfolder)
 	s.Socket = filepath.Join(l.Dir, "run", s.Pool+".sock")
 	if l.o.TCP {
 		s.Socket = fmt.Sprintf("%s:%d", l.Address, firstPoolPort+i)
@@ -96,31 +96,29 @@ func copyWordPress(ctx context.Context, root string) error {
 
 // layOutSite makes a site's files, owned by the pool's user.
 func (l *Lab) layOutSite(ctx context.Context, s Site, template string) error {
-	if err := os.MkdirAll(filepath.Dir(s.Root), 0o755); err != nil {
-		return fmt.Errorf("cannot make the folder of %s: %w", s.Domain, err)
+	if err := l.layOut(ctx, s, template); err != nil {
+		return fmt.Errorf("cannot lay out %s: %w", s.Domain, err)
 	}
-	if err := copyTree(ctx, filepath.Join(template, "site"), s.Root); err != nil {
-		return err
+	if err := l.writeComponents(s); err != nil {
+		return fmt.Errorf("cannot make the components of %s: %w", s.Domain, err)
 	}
-	if err := os.WriteFile(filepath.Join(s.Root, "wp-config.php"), []byte(wpConfig(s, l.dbSocket(), l.Dir)), 0o640); err != nil {
-		return fmt.Errorf("cannot configure %s: %w", s.Domain, err)
-	}
-	for n := 1; n <= l.o.Plugins; n++ {
-		if err := l.writePlugin(s, n); err != nil {
-			return fmt.Errorf("cannot make plugin %d of %s: %w", n, s.Domain, err)
-		}
-	}
-	if err := ownTree(s.DocRoot, l.uid, l.gid); err != nil {
+	if err := ownTree(s.base, l.uid, l.gid); err != nil {
 		return fmt.Errorf("cannot give %s to its user: %w", s.Domain, err)
 	}
 	// Installed a month ago, so that what a fault changes is the only fresh file.
 	old := time.Now().Add(-30 * 24 * time.Hour).Truncate(time.Second)
-	for n := 1; n <= l.o.Plugins; n++ {
-		dir := filepath.Join(s.Root, "wp-content/plugins", Slug(n))
-		for _, path := range []string{filepath.Join(dir, Slug(n)+".php"), dir} {
-			if err := os.Chtimes(path, old, old); err != nil {
-				return fmt.Errorf("cannot date plugin %d of %s: %w", n, s.Domain, err)
+	for _, dir := range []string{"plugins", "mu-plugins", "themes/" + childTheme} {
+		err := filepath.WalkDir(filepath.Join(s.Content, dir), func(path string, e fs.DirEntry, err error) error {
+			switch {
+			case errors.Is(err, fs.ErrNotExist), err == nil && e.Type()&fs.ModeSymlink != 0:
+				return nil
+			case err != nil:
+				return err
 			}
+			return os.Chtimes(path, old, old)
+		})
+		if err != nil {
+			return fmt.Errorf("cannot date the components of %s: %w", s.Domain, err)
 		}
 	}
 	return nil
@@ -193,11 +191,19 @@ func (l *Lab) fillSites(ctx context.Context) error {
 				return fmt.Errorf("cannot make the tables of %s: %w", s.Domain, err)
 			}
 		}
-		options := map[string]string{"home": s.URL, "siteurl": s.URL, "active_plugins": activePlugins(l.o.Plugins)}
+		options := map[string]string{"home": s.URL, "siteurl": s.coreURL, "active_plugins": serialised(l.o.active(s))}
+		if l.o.ChildTheme {
+			options["stylesheet"] = childTheme
+		}
 		for name, value := range options {
 			q := fmt.Sprintf("UPDATE `%soptions` SET option_value = ? WHERE option_name = ?", s.TablePrefix)
 			if _, err := l.db.ExecContext(ctx, q, value, name); err != nil {
 				return fmt.Errorf("cannot set option %s of %s: %w", name, s.Domain, err)
+			}
+		}
+		if s.Network != "" {
+			if err := l.fillNetwork(ctx, s, tables); err != nil {
+				return err
 			}
 		}
 	}
