@@ -9,6 +9,9 @@ func (v Vhost) Location(script string) (PHPLocation, bool) {
 	if v.Returns != "" {
 		return PHPLocation{}, false
 	}
+	if v.Rules != nil {
+		return v.ruled(script)
+	}
 	l, _ := search(v.Locations, script)
 	if l == nil || l.PHP < 0 || l.PHP >= len(v.PHP) {
 		return PHPLocation{}, false
@@ -79,6 +82,9 @@ const maxHops = 10
 func (v Vhost) Script(uri string) (script string, ok bool) {
 	if v.Returns != "" {
 		return "", false
+	}
+	if v.Rules != nil {
+		return v.ruledScript(uri)
 	}
 	for range maxHops {
 		l, final := search(v.Locations, uri)

@@ -27,10 +27,17 @@ type bounds struct {
 	output int // bytes
 }
 
-// Discover asks every running nginx master for the configuration that its own command line names: `nginx -T` of the
-// same binary with the same -c, -p, -g and -e. The errors say which masters were not believed or could not answer;
-// where the configuration on disk is broken they carry nginx' own words. A master that is being replaced counts once.
+// Discover asks every running nginx and Apache master for the configuration that its own command line names: `nginx -T`
+// of the same binary with the same -c, -p, -g and -e, `apache2 -t -D DUMP_…` with the same -d, -f, -C, -c and -D. The
+// errors say which masters were not believed or could not answer; where the configuration on disk is broken they carry
+// the server's own words. A master that is being replaced counts once.
 func Discover(ctx context.Context, procs []process.Process) ([]Gateway, []error) {
+	found, errs := discoverNginx(ctx, procs)
+	apaches, more := discoverApache(ctx, procs)
+	return append(found, apaches...), append(errs, more...)
+}
+
+func discoverNginx(ctx context.Context, procs []process.Process) ([]Gateway, []error) {
 	var found []Gateway
 	var errs []error
 	type key struct{ binary, config, prefix string }
@@ -127,11 +134,16 @@ func defaultLog(name, prefix string) []string {
 // run asks the binary one question, with nothing of our environment: NGINX would hand it sockets, others would
 // steer its modules.
 func run(parent context.Context, b bounds, binary string, args ...string) (stdout, stderr []byte, err error) {
+	return runWith(parent, b, nil, binary, args...)
+}
+
+// runWith is run with variables of the server's own environment.
+func runWith(parent context.Context, b bounds, env []string, binary string, args ...string) (stdout, stderr []byte, err error) {
 	ctx, cancel := context.WithTimeout(parent, b.time)
 	defer cancel()
 	out, words := &limited{max: b.output, full: cancel}, &limited{max: maxStderr}
 	cmd := exec.CommandContext(ctx, binary, args...)
-	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
+	cmd.Env = append([]string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}, env...)
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = out, words
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -173,12 +185,12 @@ func (l *limited) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// ownWords are what nginx says about a fault; its warnings are left out where there is a fault.
+// ownWords are what the server says about a fault; its warnings are left out where there is a fault.
 func ownWords(stderr []byte) string {
 	var faults, all []string
 	for line := range strings.Lines(strings.ToValidUTF8(string(stderr), "?")) {
 		line = strings.TrimPrefix(strings.TrimSpace(line), "nginx: ")
-		if line == "" {
+		if line == "" || apacheWarning(line) {
 			continue
 		}
 		all = append(all, line)

@@ -37,6 +37,9 @@ func (l PHPLocation) Expand(t Target) (map[string]string, error) {
 	if l.Conditional != "" {
 		return nil, fmt.Errorf("the parameters of location %s depend on the if at %s", l.Match, l.Conditional)
 	}
+	if l.Proxy != nil {
+		return l.apacheParams(t)
+	}
 	r := &request{l: l, t: t}
 	if err := r.split(); err != nil {
 		return nil, err

@@ -1,16 +1,17 @@
 // Package gateway knows the web server in front of PHP: the vhosts, taken from the running server's own dump of its
-// configuration (`nginx -T`), and the lines that it writes into its error log. From these it says which location takes
-// a script, which FastCGI peers that location asks, and which parameters it sends.
+// configuration (`nginx -T`, `apache2 -t -D DUMP_CONFIG`), and the lines that it writes into its logs. From these it
+// says which location takes a script, which FastCGI peers that location asks, and which parameters it sends; of Apache
+// also whether it runs the script itself.
 //
 // It refuses to know what a site is, what a log line proves, and anything that the server itself would not tell: no
-// path table, no include read from the disk. Of nginx' language it reads what stands between a request and PHP; the
-// rest is passed over.
+// path table, no file that the server does not name. Of the servers' languages it reads what stands between a request
+// and PHP; the rest is passed over.
 //
 // Main invariant: what depends on something that is not understood (a variable set by a script, a regular expression
 // that RE2 does not have) is unknown, with a reason, and never a guess. Any bytes are taken without a panic and with
 // bounded work.
 //
-// Facts about nginx come from its source, by function name, unless another source stands beside them.
+// Facts about nginx and Apache come from their source, by function name, unless another source stands beside them.
 package gateway
 
 import (
@@ -23,21 +24,23 @@ import (
 // Gateway is one running web server. It is plain data and survives JSON, so that what was seen while it ran can be
 // used when it does not.
 type Gateway struct {
-	Kind      string          // "nginx"
+	Kind      string          // "nginx" or "apache"
 	Process   process.Process // its master; zero when it is only remembered or came from a text
 	Binary    string          // path of the master's binary
 	Config    string          // main configuration file
 	Prefix    string          // folder that relative roots and logs start from, without a slash at the end
 	Version   string          // of the binary: "1.22.1"; "" unknown
 	ErrorLogs []string        // of the server as a whole; files only
-	Vhosts    []Vhost         // in the order of the configuration
-	Problems  []string        // what of the configuration could not be understood, "FILE:LINE: …"; bounded
+	User      uint32          // whom Apache's children run as, and with mod_php the sites' code; 0 for nginx
+	Group     uint32
+	Vhosts    []Vhost  // in the order of the configuration
+	Problems  []string // what of the configuration could not be understood, "FILE:LINE: …"; bounded
 	// LogUsers are the names of the vhosts that write failures of PHP or of another server to each access log; at most
 	// maxLogUsers of a log.
 	LogUsers map[string][]string `json:",omitempty"`
 }
 
-// Vhost is one `server` of nginx.
+// Vhost is one `server` of nginx, one <VirtualHost> of Apache or Apache's main server.
 type Vhost struct {
 	Names      []string // server_name as written, in lower case (a regular expression keeps its case)
 	Listens    []Listen // TCP and unix listeners; QUIC ones are left out, since nothing of ours speaks it
@@ -49,6 +52,8 @@ type Vhost struct {
 	Locations  []Location // all of them, as the order of search needs them
 	TryFiles   []string   // of the server itself: for requests that no location takes
 	Index      []string   // the same
+	ModPHP     bool       // Apache itself runs /index.php; see RunsModPHP
+	Rules      []Rule     `json:",omitempty"` // of Apache, which has them in the place of Locations
 	File       string
 	Line       int
 }
@@ -73,7 +78,8 @@ type Location struct {
 	Inner    []Location `json:",omitempty"`
 }
 
-// PHPLocation is a location with fastcgi_pass, with all that it inherits.
+// PHPLocation is a location with fastcgi_pass, with all that it inherits; of Apache, a handler or ProxyPass that leads
+// to FastCGI.
 type PHPLocation struct {
 	Match       string        // as written: `~ \.php$`
 	Prefix      string        // path that it applies under, "" everywhere: that of the enclosing location, or the literal beginning of its own
@@ -92,6 +98,7 @@ type PHPLocation struct {
 	BufferSize  int64         // fastcgi_buffer_size in bytes; 0 = not set, one memory page
 	ReadTimeout time.Duration // fastcgi_read_timeout, between two reads
 	ErrorLogs   []string      // files only
+	Proxy       *Proxy        `json:",omitempty"` // set for Apache, whose parameters are not written out in Params
 	File        string
 	Line        int
 }
