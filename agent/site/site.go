@@ -38,6 +38,7 @@ type Site struct {
 
 	Vhosts   []gateway.Vhost // every vhost that serves Root, in the order of the gateway's configuration
 	Gateway  gateway.Gateway // of the first vhost, without its vhosts
+	Handler  string          // FPM or ModPHP
 	Location gateway.PHPLocation
 	Master   fpm.Master // without its pools; Process is zero when it does not run
 	Pool     fpm.Pool
@@ -149,10 +150,10 @@ func (h *Host) join(include func(string) bool) {
 		bare := g
 		bare.Vhosts = nil
 		for _, v := range g.Vhosts {
-			if len(v.PHP) == 0 || v.Root == "" {
+			if len(v.PHP) == 0 && !v.ModPHP || v.Root == "" {
 				continue
 			}
-			for _, s := range h.sitesOf(v, pools, roots) {
+			for _, s := range append(h.sitesOf(v, pools, roots), h.modPHPSites(g, v, roots)...) {
 				if known := byRoot[s.Root]; known != nil {
 					known.Vhosts = append(known.Vhosts, v)
 					continue
@@ -207,7 +208,7 @@ func (h *Host) sitesOf(v gateway.Vhost, pools map[fpm.Address]pooled, roots map[
 			continue
 		}
 		s := Site{ID: ID(root), Root: root, DocRoot: docroot, Base: base, Owner: uid, Group: gid,
-			Domain: domain(v) + base, Location: loc, Master: p.master, Pool: p.pool}
+			Domain: domain(v) + base, Handler: FPM, Location: loc, Master: p.master, Pool: p.pool}
 		if inner, ok := v.Location(s.Script()); ok && inner.Match != loc.Match {
 			q, known := poolOf(inner, pools)
 			if !known {
