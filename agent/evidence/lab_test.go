@@ -103,6 +103,9 @@ if (strpos($_SERVER['REQUEST_URI'], '/fatal/') === 0) { no_such_function(); }
 	if err := errors.Join(os.Remove(includes), os.CopyFS(includes, os.DirFS(packaged))); err != nil {
 		t.Fatal(err)
 	}
+	if real, err := filepath.EvalSymlinks(includes); err != nil || !strings.HasPrefix(real, l.Dir+"/") {
+		t.Fatalf("%s lies in %s, outside of the lab: it is not damaged (%v)", includes, real, err)
+	}
 	for file, damage := range map[string]func(string) error{"wp-includes/load.php": func(f string) error { return os.Truncate(f, 0) }, "wp-includes/kses.php": os.Remove} {
 		if err := damage(filepath.Join(s.Root, file)); err != nil {
 			t.Fatal(err)
