@@ -3,6 +3,7 @@ package lab
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,30 +33,75 @@ const (
 	Maintenance  Fault = "maintenance"   // WordPress' maintenance mode: 503
 )
 
-// code is what a fault of plugins appends to a main file; ok is false for the
-// other faults. NAME stands for the plugin. The work is done in functions of the
-// plugin's own, so that traces show what real ones would.
+// Condition is when a fault of a component shows.
+type Condition string
+
+// The conditions, for [Fault.When].
+const (
+	OneInThree Condition = "one-in-three" // of all requests, by chance
+	AtShop     Condition = "at-shop"      // at /shop/ only, see AddPage
+	LoggedIn   Condition = "logged-in"    // for users who are logged in
+	Warm       Condition = "warm"         // when OPcache has served the component's file before: from the second request on
+)
+
+const when = " when "
+
+// When is the fault under a condition; it shows at init then. Only faults of
+// components take one.
+func (f Fault) When(c Condition) Fault { return f + when + Fault(c) }
+
+// code is what a fault of components appends to a main file; ok is false for the
+// other faults. NAME stands for the component. The work is done in functions of
+// the component's own, so that traces show what real ones would.
 func (f Fault) code() (php string, ok bool) {
-	hooked := func(name, body string) (string, bool) {
-		return "function NAME_" + name + "() {\n" + body + "}\nadd_action( 'init', 'NAME_" + name + "' );\n", true
+	fault, condition, conditional := strings.Cut(string(f), when)
+	name, body := Fault(fault).body()
+	if name == "" {
+		return "", false
 	}
+	if conditional {
+		test, ok := map[Condition]string{
+			OneInThree: "1 === random_int( 1, 3 )",
+			AtShop:     "preg_match( '#/shop/?$#', strtok( $_SERVER['REQUEST_URI'], '?' ) )",
+			LoggedIn:   "is_user_logged_in()",
+			// A file that has changed keeps its old entry until the new one is stored.
+			Warm: "( $in = opcache_get_status()['scripts'][ __FILE__ ] ?? null ) && $in['timestamp'] === filemtime( __FILE__ ) && $in['hits'] > 0",
+		}[Condition(condition)]
+		if !ok {
+			return "", false
+		}
+		return atInit(name, "\tif ( ! ( "+test+" ) ) {\n\t\treturn;\n\t}\n"+body), true
+	}
+	if f == Fatal || f == Blank200 {
+		return strings.TrimPrefix(body, "\t"), true
+	}
+	return atInit(name, body), true
+}
+
+// atInit is a function of the component that runs at WordPress' init.
+func atInit(name, body string) string {
+	return "function NAME_" + name + "() {\n" + body + "}\nadd_action( 'init', 'NAME_" + name + "' );\n"
+}
+
+// body is what a fault of components does, and the name of the function for it.
+func (f Fault) body() (name, php string) {
 	switch f {
 	case Segfault:
-		return hooked("crash", "\tposix_kill( getmypid(), 11 );\n")
+		return "crash", "\tposix_kill( getmypid(), 11 );\n"
 	case Kill9:
-		return hooked("killed", "\tposix_kill( getmypid(), 9 );\n")
+		return "killed", "\tposix_kill( getmypid(), 9 );\n"
 	case Hang:
-		return hooked("hang", "\tsleep( 600 );\n")
+		return "hang", "\tsleep( 600 );\n"
 	case Compute:
-		return hooked("compute", "\tset_time_limit( 0 );\n\tfor ( $x = 'lab'; ; ) {\n\t\t$x = md5( $x );\n\t}\n")
+		return "compute", "\tset_time_limit( 0 );\n\tfor ( $x = 'lab'; ; ) {\n\t\t$x = md5( $x );\n\t}\n"
 	case Header9k:
-		return hooked("header", "\theader( 'X-NAME: ' . str_repeat( 'a', 9000 ) );\n")
+		return "header", "\theader( 'X-NAME: ' . str_repeat( 'a', 9000 ) );\n"
 	case Fatal:
-		return "NAME_function_that_nobody_defines();\n", true
+		return "fatal", "\tNAME_function_that_nobody_defines();\n"
 	case Blank200:
-		return "exit;\n", true
+		return "blank", "\texit;\n"
 	}
-	return "", false
+	return "", ""
 }
 
 // Faults lists every fault.
@@ -79,7 +125,7 @@ func (l *Lab) Break(site int, f Fault, plugin string) error {
 
 func (l *Lab) breakSite(site int, f Fault, plugin string) (undo func() error, err error) {
 	s := l.sites[site]
-	if !slices.Contains(Faults(), f) {
+	if !f.InPlugin() && !slices.Contains(Faults(), f) {
 		return nil, fmt.Errorf("no such fault; there are %v", Faults())
 	}
 	if f.InPlugin() != (plugin != "") {
@@ -103,7 +149,7 @@ func (l *Lab) breakSite(site int, f Fault, plugin string) (undo func() error, er
 		return func() error { return os.Remove(file) }, os.Lchown(file, int(l.uid), int(l.gid))
 	}
 	code, _ := f.code() // it has one: of the others none is left
-	return l.spoil(s, plugin, strings.ReplaceAll(code, "NAME", identifier(plugin)))
+	return l.spoil(filepath.Join(s.Content, "plugins", plugin), plugin+".php", strings.ReplaceAll(code, "NAME", identifier(plugin)))
 }
 
 // Mend takes a site's faults back, newest first. A plugin's file gets its former
@@ -135,15 +181,23 @@ func (l *Lab) closeSocket(s Site) (func() error, error) {
 	return undo, errors.Join(os.Lchown(s.Socket, 0, 0), os.Chmod(s.Socket, 0o600))
 }
 
-// spoil appends code to a plugin's main file.
-func (l *Lab) spoil(s Site, plugin, code string) (func() error, error) {
+// spoil appends code to a component's main file, which it makes where there is none.
+func (l *Lab) spoil(folder, name, code string) (func() error, error) {
+	return l.edit(folder, name, func(before string) string { return before + "\n" + code })
+}
+
+// edit changes a file until the function that it returns is called.
+func (l *Lab) edit(folder, name string, change func(before string) string) (func() error, error) {
 	// The open folder stays the same folder when it is renamed.
-	dir, err := os.OpenRoot(filepath.Join(s.Content, "plugins", plugin))
+	dir, err := os.OpenRoot(folder)
 	if err != nil {
 		return nil, err
 	}
-	name := plugin + ".php"
 	before, err := dir.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		undo := func() error { return errors.Join(dir.Remove(name), dir.Close()) }
+		return undo, l.replace(dir, name, []byte(change("<?php")), l.stamp())
+	}
 	if err != nil {
 		return nil, errors.Join(err, dir.Close())
 	}
@@ -154,8 +208,13 @@ func (l *Lab) spoil(s Site, plugin, code string) (func() error, error) {
 	undo := func() error {
 		return errors.Join(l.replace(dir, name, before, info.ModTime()), dir.Close())
 	}
-	spoiled := append(slices.Clone(before), "\n"+code...)
-	return undo, l.replace(dir, name, spoiled, l.stamp())
+	stamp := l.stamp()
+	after := change(string(before))
+	if strings.Contains(after, "opcache_get_status") {
+		// OPcache stores no file that has changed within opcache.file_update_protection, 2 s.
+		stamp = stamp.Add(-time.Hour)
+	}
+	return undo, l.replace(dir, name, []byte(after), stamp)
 }
 
 // replace gives a plugin's file new content in one step: no request reads half of it.
