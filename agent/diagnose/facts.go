@@ -44,7 +44,7 @@ type Line[T any] struct {
 	Own    bool // the site's own user can write to the file
 }
 
-// Pool is the state of the site's pool.
+// Pool is the state of the site's pool; zero for a site without one (mod_php).
 type Pool struct {
 	Name             string
 	Config           string // the master's configuration file

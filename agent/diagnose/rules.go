@@ -37,7 +37,7 @@ func Causes(f Facts) []Cause {
 }
 
 func fpmDown(f Facts) (Cause, bool) {
-	if f.Pool.PID != 0 || f.Socket.Dial == nil {
+	if f.Pool.Name == "" || f.Pool.PID != 0 || f.Socket.Dial == nil {
 		return Cause{}, false
 	}
 	c := Cause{Cause: FPMDown, Confidence: 0.99, Remedy: new(RemedyStartFPM)}

@@ -120,6 +120,16 @@ func TestNothingKnown(t *testing.T) {
 	}
 }
 
+// A web server that runs PHP itself has no pool that could be down.
+func TestNoPoolIsNotDown(t *testing.T) {
+	t.Parallel()
+	f := failing()
+	f.Pool, f.Socket = Pool{}, Socket{}
+	if causes := Causes(f); len(causes) != 0 {
+		t.Errorf("%+v", causes)
+	}
+}
+
 func TestEvidenceIsBounded(t *testing.T) {
 	t.Parallel()
 	if e := evidence("log", at, strings.Repeat("ä", 10_000)); len(e.Text) > maxEvidence+len("…") || !strings.HasSuffix(e.Text, "…") {

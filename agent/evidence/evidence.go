@@ -54,15 +54,10 @@ func (m Marks) Gather(ctx context.Context, s site.Site, w site.WordPress, front 
 	f := diagnose.Facts{
 		Front:    front,
 		Location: diagnose.Location{Buffer: probe.BufferSize(s.Location), ReadTimeout: s.Location.ReadTimeout, File: s.Vhosts[0].File},
-		Pool: diagnose.Pool{Name: s.Pool.Name, Config: s.Master.Config, Unit: s.Master.Unit, PID: runningPID(s),
-			TerminateTimeout: s.Pool.Duration("request_terminate_timeout")},
-		Socket: socket(s),
-		Blame:  func(file string) (string, bool) { return wp.Blame(file, w.Paths, s.Roots()...) },
+		Blame:    func(file string) (string, bool) { return wp.Blame(file, w.Paths, s.Roots()...) },
 	}
-	for _, d := range s.Pool.Directives {
-		if d.Key == "listen" {
-			f.Pool.File, f.Pool.Line = d.File, d.Line
-		}
+	if s.Pool.Name != "" {
+		f.Pool, f.Socket = pool(s), socket(s)
 	}
 	if errors.Is(w.Database, wp.ErrUnknown) {
 		f.NoCredentials = w.Database
@@ -70,13 +65,24 @@ func (m Marks) Gather(ctx context.Context, s site.Site, w site.WordPress, front 
 		f.Database = w.Database
 	}
 	f.Maintenance = maintenance(s)
-	m.once.Do(func() { m.once.look(s, m.since) })
+	m.once.Do(func() { m.once.look(s, time.Now()) })
 	f.FirstFailure, f.CoreDamaged = m.once.first, m.once.core
 	problems := []error{m.once.err}
 	for _, read := range []func(*diagnose.Facts, site.Site) error{m.gateway, m.master, m.slow, m.php} {
 		problems = append(problems, read(&f, s))
 	}
 	return f, errors.Join(problems...)
+}
+
+func pool(s site.Site) diagnose.Pool {
+	p := diagnose.Pool{Name: s.Pool.Name, Config: s.Master.Config, Unit: s.Master.Unit, PID: runningPID(s),
+		TerminateTimeout: s.Pool.Duration("request_terminate_timeout")}
+	for _, d := range s.Pool.Directives {
+		if d.Key == "listen" {
+			p.File, p.Line = d.File, d.Line
+		}
+	}
+	return p
 }
 
 func maintenance(s site.Site) time.Time {

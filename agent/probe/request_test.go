@@ -161,6 +161,9 @@ func TestBestWithoutAPool(t *testing.T) {
 	if front, judged := Best(context.Background(), s, Request{Target: Home(s)}, limits); judged.Outcome != Barred || judged.Start != front.Start {
 		t.Errorf("%+v", judged)
 	}
+	if r := ByPool(context.Background(), s, Home(s), limits); r.Outcome != Unknown || r.Signature != "no pool" {
+		t.Errorf("%+v", r)
+	}
 }
 
 // Behind a proxy that ends TLS the pool is told as the front would be.
