@@ -213,7 +213,7 @@ func unescaped(s string) string {
 // maxLogUsers bounds Gateway.LogUsers: who shares a log with so many needs no whole list.
 const maxLogUsers = 64
 
-// logUsers tells for each access log which names it may speak of. A vhost that only redirects, or one without a name
+// logUsers tells for each log which names it may speak of. A vhost that only redirects, or one without a name
 // and without PHP, writes no failure that could be taken for a site's.
 func logUsers(vhosts []Vhost) map[string][]string {
 	users := map[string][]string{}
@@ -222,7 +222,12 @@ func logUsers(vhosts []Vhost) map[string][]string {
 		if v.Returns != "" || !named && len(v.PHP) == 0 {
 			continue
 		}
-		for _, file := range v.AccessLogs {
+		files := slices.Concat(v.AccessLogs, v.ErrorLogs)
+		for _, l := range v.PHP {
+			files = append(files, l.ErrorLogs...)
+		}
+		slices.Sort(files)
+		for _, file := range slices.Compact(files) {
 			for _, name := range append(slices.Clip(v.Names), unnamed(v)...) {
 				if len(users[file]) < maxLogUsers && !slices.Contains(users[file], name) {
 					users[file] = append(users[file], name)

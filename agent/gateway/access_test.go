@@ -149,14 +149,14 @@ http { access_log /all.log;
 	server { server_name _; location / { return 444; } }
 	server { server_name a.example www.a.example; location / { fastcgi_pass 127.0.0.1:9; } }
 	server { listen 81; server_name a.example; return 301 https://a.example$request_uri; }
-	server { server_name b.example; access_log /b.log; location / { proxy_pass http://127.0.0.1:3; } }
+	server { server_name b.example; access_log /b.log; location / { proxy_pass http://127.0.0.1:3; } error_log /b.err; }
 	server { server_name c.example; location / { proxy_pass http://127.0.0.1:3; } }
 }
 `), "/")
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string][]string{"/all.log": {"a.example", "www.a.example", "c.example"}, "/b.log": {"b.example"}}
+	want := map[string][]string{"/all.log": {"a.example", "www.a.example", "c.example"}, "/b.log": {"b.example"}, "/b.err": {"b.example"}}
 	if d := cmp.Diff(want, g.LogUsers); d != "" {
 		t.Error(d)
 	}

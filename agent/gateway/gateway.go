@@ -35,7 +35,7 @@ type Gateway struct {
 	Group     uint32
 	Vhosts    []Vhost  // in the order of the configuration
 	Problems  []string // what of the configuration could not be understood, "FILE:LINE: …"; bounded
-	// LogUsers are the names of the vhosts that write failures of PHP or of another server to each access log; at most
+	// LogUsers are the names of the vhosts that write failures of PHP or of another server to each log; at most
 	// maxLogUsers of a log.
 	LogUsers map[string][]string `json:",omitempty"`
 }
