@@ -16,8 +16,8 @@ const objectCache = "object-cache.php"
 // Mask says what one request to a shadow does without, and as whom it comes.
 type Mask struct {
 	Components []Component
-	// Fallback is an installed theme to show instead of a masked one that has no
-	// parent to fall back to. With none, the prepend renders a page of its own
+	// Fallback is an installed theme, no child of another, to show instead of a
+	// masked one that has no parent to fall back to. With none, the prepend renders a page of its own
 	// around WordPress's content.
 	Fallback string
 	// ObjectCache lets the persistent object cache in: the question is about it.

@@ -26,11 +26,15 @@ func TestMaskEncode(t *testing.T) {
 		{Mask{Components: []Component{theme}, Fallback: "twenty ten"}, "fallback:twenty%20ten,theme:astra"},
 		{Mask{Components: []Component{{Kind: KindMUPlugin, Name: "a.php"}, {Kind: KindDropIn, Name: "db.php"}}}, ""},
 		{Mask{Components: []Component{{Kind: KindDropIn, Name: "advanced-cache.php"}}, ObjectCache: true}, "allow:object-cache.php,drop-in:advanced-cache.php"},
+		{Mask{AsUser: "Jane, Doe", HoldHTTP: true, Forget: []string{"b", "network:a"}, Nonce: "N1"}, "as-user:Jane%2C%20Doe,forget:b,forget:network%3Aa,hold:http,nonce:N1"},
 		{Mask{Components: []Component{{Kind: KindPrepend, Name: "wordfence-waf.php"}}}, "prepend:wordfence-waf.php"},
 	} {
 		if got := tt.mask.Encode(); got != tt.want {
 			t.Errorf("%+v: %q, want %q", tt.mask, got, tt.want)
 		}
+	}
+	if line := (Mask{Inspect: true}).Encode(); strings.Count(line, "ask:") != len(inspected) || !strings.Contains(line, "ask:DB_NAME,") {
+		t.Errorf("to inspect is %q", line)
 	}
 	for _, name := range hostile {
 		line := EncodeMask([]Component{{Kind: KindPlugin, Name: name}})
