@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"path"
 	"slices"
 	"strconv"
@@ -88,8 +89,8 @@ func separator(name string) string {
 	return ", "
 }
 
-// apacheHeaderName is the variable of a header: every sign but letters and digits becomes "_"; credentials and "Proxy"
-// are kept back.
+// apacheHeaderName is the variable of a header (http2env); credentials, "Proxy" and names with other signs than letters,
+// digits and "-" are kept back.
 func apacheHeaderName(header string) string {
 	switch http.CanonicalHeaderKey(header) {
 	case "Content-Type":
@@ -99,15 +100,10 @@ func apacheHeaderName(header string) string {
 	case "Authorization", "Proxy-Authorization", "Proxy", "Host":
 		return ""
 	}
-	return "HTTP_" + strings.Map(func(c rune) rune {
-		switch {
-		case c >= 'a' && c <= 'z':
-			return c - 'a' + 'A'
-		case c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
-			return c
-		}
-		return '_'
-	}, header)
+	if !headerName.MatchString(header) {
+		return ""
+	}
+	return "HTTP_" + strings.ToUpper(strings.ReplaceAll(header, "-", "_"))
 }
 
 // scriptFilename is r->filename when it is sent: the URL that the request is proxied to. FPM takes "proxy:fcgi://HOST"
@@ -217,6 +213,9 @@ func (l PHPLocation) serverPort(t Target) string {
 // on that way from .htaccess, a folder's index file does not.
 func (l PHPLocation) redirected(t Target, set func(name, value string)) {
 	uri, _, _ := strings.Cut(t.URI, "?")
+	if plain, err := url.PathUnescape(uri); err == nil {
+		uri = plain
+	}
 	if uri == t.Script+t.PathInfo || strings.HasSuffix(uri, "/") && uri == strings.TrimSuffix(path.Dir(t.Script), "/")+"/" {
 		return
 	}

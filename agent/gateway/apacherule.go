@@ -27,7 +27,7 @@ const (
 
 // Match is one condition of a section.
 type Match struct {
-	Of   string // what is looked at: "folder" and "file" (name) of the script on the disk, "path" of the URL
+	Of   string // what is looked at: "folder" and "file" (its name) of the script on the disk, "path" of the URL
 	Kind string // "prefix" (whole components), "glob" or "~" (regular expression); "ext": one of the file's extensions
 	Text string
 }
@@ -40,7 +40,10 @@ func (m Match) hit(root, script string) answer {
 		if root == "" {
 			return unknown
 		}
-		subject = path.Dir(path.Join(root, script))
+		subject = path.Join(root, script)
+		if m.Kind != "~" { // expressions see the whole name (ap_directory_walk, seen with 2.4.71)
+			subject = path.Dir(subject)
+		}
 	case "file":
 		subject = path.Base(script)
 	}
@@ -58,27 +61,7 @@ func (m Match) hit(root, script string) answer {
 	case "glob":
 		return globHit(m, subject)
 	}
-	return regexHit(m, subject)
-}
-
-// regexHit: <DirectoryMatch> is asked about each folder on the way down, with a slash at its end or without, so an
-// expression with "$" can hold for one above (ap_directory_walk).
-func regexHit(m Match, subject string) answer {
-	if m.Of != "folder" {
-		return matches("~", m.Text, subject)
-	}
-	result := no
-	for _, dir := range ancestors(subject) {
-		for _, form := range []string{dir, strings.TrimSuffix(dir, "/") + "/"} {
-			switch matches("~", m.Text, form) {
-			case yes:
-				return yes
-			case unknown:
-				result = unknown
-			}
-		}
-	}
-	return result
+	return matches("~", m.Text, subject)
 }
 
 func ancestors(dir string) []string {

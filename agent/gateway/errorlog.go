@@ -13,13 +13,15 @@ import (
 // some builds at twice that.
 const maxRecord = 8 << 10
 
-// LogRecord is one record of nginx' error log. All of it can be forged: a visitor chooses Request and Host, PHP code
+// LogRecord is one record of nginx' or Apache's error log. All of it can be forged: a visitor chooses Request and Host, PHP code
 // chooses Stderr with its newlines, and so can begin what looks like another record. Server is nginx' own word where
 // the record is.
 type LogRecord struct {
 	Time     time.Time
 	Level    string // emerg, alert, crit, error, warn, notice, info or debug
 	PID      int
+	Module   string // Apache's, without "mod_": "proxy_fcgi"; "" from nginx
+	Code     string // Apache's number of the message: "AH01071"
 	Conn     uint64 // number of the connection; 0 when none is concerned
 	Message  string // without Action and what follows it
 	Action   string // "connecting to upstream", "reading response header from upstream", …; "" if none
@@ -30,7 +32,7 @@ type LogRecord struct {
 	Host     string // Host header
 	// Stderr is what PHP wrote beside its answer, with its newlines; cut where nginx cuts the record.
 	Stderr string
-	Errno  int // of the system call that failed, 0 if none
+	Errno  int // of the system call that failed, 0 if none; Apache's may be APR's
 	// UpstreamAddr is the peer of Upstream; zero for a group of peers, or none.
 	UpstreamAddr fpm.Address
 }
