@@ -31,10 +31,11 @@ type copied struct {
 const (
 	// maxSpares keeps workers for those who come first.
 	maxSpares = 2
-	// A begun request is traced by its own age: one that is spareAge old is traced
-	// when its script has run for a third of a second at the least, which is no
-	// moment of an ordinary page any more.
-	spareAge  = hangFloor - hangFloor/3
+	// A begun request is traced by its own age. One that is headStart old is traced
+	// when its script has run for 0.3 s at the least, hardly a moment of an ordinary
+	// page; the second look at a page that stands already may come sooner.
+	headStart = 700 * time.Millisecond
+	twinStart = 900 * time.Millisecond
 	freshAge  = 300 * time.Millisecond
 	beginTime = 100 * time.Millisecond
 )
@@ -60,11 +61,11 @@ func (c *copied) close() error {
 }
 
 // occupy counts a request for which a worker is needed, and gives the oldest that has
-// begun, nil if there is none.
-func (c *copied) occupy() *fcgi.Begun {
+// begun, but not longer than head ago; nil if there is none.
+func (c *copied) occupy(head time.Duration) *fcgi.Begun {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.discard(spareAge)
+	c.discard(head)
 	c.busy++
 	if len(c.spares) > 0 {
 		oldest := c.spares[0]
@@ -80,11 +81,14 @@ func (c *copied) vacate() {
 	c.busy--
 }
 
-// free says whether a worker is left for one more request.
-func (c *copied) free() bool {
+// hasFree says whether a worker is left for one more request.
+func (c *copied) hasFree() bool { return !c.busyBut(c.workers - 1) }
+
+// busyBut says whether more requests than these are under way.
+func (c *copied) busyBut(these int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.busy < c.workers
+	return c.busy > these
 }
 
 // begin gives up requests begun longer than age ago and begins new ones, as far as

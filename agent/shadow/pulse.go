@@ -7,17 +7,27 @@ import (
 	"wpmend/php/fpm"
 )
 
+// stance is what a worker has been doing of late, as far as the kernel shows it.
+type stance int
+
 const (
-	// stillFor is how long a worker must have read and written nothing to be said to
-	// stand still. Compiling, which a cold page does for seconds, reads one file
-	// after the other.
+	works  stance = iota // or nothing is known
+	loops                // it reads or writes, but touches no new memory
+	stands               // it waits, or computes without reading anything
+)
+
+// Compiling, which a cold page does for seconds, reads one file after the other and
+// puts each into memory that was not touched before.
+const (
+	// stillFor is how long a worker must have read and written nothing to stand.
 	stillFor = 300 * time.Millisecond
-	// idleCPU and busyCPU: a worker that stands still either waits, or has computed
-	// for so long without reading anything. In between it may have lacked a processor.
+	// idleCPU and busyCPU: one that stands either waits, or has computed for so long.
+	// In between it may have lacked a processor.
 	idleCPU = 20 * time.Millisecond
 	busyCPU = 250 * time.Millisecond
-	// maxFaults is how many new pages may be touched meanwhile: compiling takes
-	// memory, and before PHP 7.4 it maps the files that it reads.
+	// loopFor is how long a worker must have touched no new memory to loop.
+	loopFor = time.Second
+	// maxFaults is how many pages may be new all the same.
 	maxFaults = 32
 )
 
@@ -25,13 +35,16 @@ const (
 type pulse struct {
 	mu      sync.Mutex
 	at      time.Time
-	workers map[int]*beat
+	workers map[int]beat
 }
 
-// beat is a worker as it was when it last did something, and as it is.
+// beat is a worker as it is, and since when it has not gone on.
 type beat struct {
-	since     time.Time
-	then, now fpm.Activity
+	now        fpm.Activity
+	still      fpm.Activity // when it last did anything
+	stillSince time.Time
+	flat       fpm.Activity // when it last touched new memory
+	flatSince  time.Time
 }
 
 // feel takes a look at the workers, unless one was taken just before.
@@ -42,7 +55,7 @@ func (p *pulse) feel(v *fpm.Private) {
 	if now.Sub(p.at) < look/2 {
 		return
 	}
-	// What cannot be read is not known to stand still.
+	// What cannot be read is not known to stand.
 	all, err := v.Activity()
 	if err != nil {
 		all = nil
@@ -52,11 +65,14 @@ func (p *pulse) feel(v *fpm.Private) {
 
 func (p *pulse) note(now time.Time, all []fpm.Activity) {
 	p.at = now
-	workers := make(map[int]*beat, len(all))
+	workers := make(map[int]beat, len(all))
 	for _, a := range all {
 		b, ok := p.workers[a.PID]
-		if !ok || a.Bytes != b.then.Bytes || a.Faults > b.then.Faults+maxFaults {
-			b = &beat{since: now, then: a}
+		if !ok || a.Faults > b.flat.Faults+maxFaults {
+			b.flat, b.flatSince = a, now
+		}
+		if !ok || a.Bytes != b.still.Bytes || a.Faults > b.still.Faults+maxFaults {
+			b.still, b.stillSince = a, now
 		}
 		b.now = a
 		workers[a.PID] = b
@@ -64,26 +80,35 @@ func (p *pulse) note(now time.Time, all []fpm.Activity) {
 	p.workers = workers
 }
 
-// still says whether a worker stands still.
-func (p *pulse) still(pid int) bool {
+// of says what a worker has been doing, and since when.
+func (p *pulse) of(pid int) (stance, time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	b, ok := p.workers[pid]
-	if !ok || p.at.Sub(b.since) < stillFor {
-		return false
+	if !ok {
+		return works, time.Time{}
 	}
-	cpu := b.now.CPU - b.then.CPU
-	return b.now.Waiting && cpu <= idleCPU || cpu >= busyCPU
-}
-
-// quiet says whether no worker has done anything for a while.
-func (p *pulse) quiet(d time.Duration) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, b := range p.workers {
-		if p.at.Sub(b.since) < d {
-			return false
+	if p.at.Sub(b.stillSince) >= stillFor {
+		cpu := b.now.CPU - b.still.CPU
+		if b.now.Waiting && cpu <= idleCPU || cpu >= busyCPU {
+			return stands, b.stillSince
 		}
 	}
-	return len(p.workers) > 0
+	if p.at.Sub(b.flatSince) >= loopFor {
+		return loops, b.flatSince
+	}
+	return works, time.Time{}
+}
+
+// active counts the workers that have done something of late.
+func (p *pulse) active(of time.Duration) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 0
+	for _, b := range p.workers {
+		if p.at.Sub(b.stillSince) < of {
+			n++
+		}
+	}
+	return n
 }

@@ -19,9 +19,11 @@ const (
 	// knownFloor is the least time for a request that stands where others were seen
 	// hanging: nothing new is believed then.
 	knownFloor = 600 * time.Millisecond
-	// workFloor is the least time for a request that does not stand still: a cold
-	// copy compiles the whole site (3 s measured with 34 real plugins).
-	workFloor = 4 * time.Second
+	// loopFloor is the least time for a request that reads or writes on and on.
+	loopFloor = 2 * time.Second
+	// workFloor is the least time for a request that goes on: a cold copy compiles the
+	// whole site (3 s measured with 34 real plugins).
+	workFloor = 8 * time.Second
 	// untraced is how much longer a request may take when no trace shows where it
 	// stands (no right to ptrace, or FPM without a slow log).
 	untraced = 3 * time.Second
@@ -36,11 +38,13 @@ const (
 	// FPM traces a request once, at the first of its heartbeats (each third of a
 	// second, fpm_conf.c) at which it is a second old.
 	traceTime = hangFloor + hangFloor/3 + 4*look
-	// twinAfter: when the copy's workers have done nothing for so long, the request is
-	// taken for a hanging one and sent once more, so that two looks cost one wait.
+	// twinAfter: when fewer workers than there are requests did anything for so long,
+	// the request is taken for a hanging one and sent once more, so that two looks cost
+	// one wait.
 	twinAfter = 90 * time.Millisecond
-	// renewAt is when a hanging request has requests begun for what is asked next.
-	renewAt = hangFloor - 200*time.Millisecond
+	// renewAt is when a hanging request has requests begun for what is asked next: by
+	// then they are about half a second old.
+	renewAt = 650 * time.Millisecond
 	// dismissal is how long a request is watched whose answer is of no use any more.
 	dismissal = 2 * traceTime
 )
@@ -58,8 +62,8 @@ func (s *Shadow) put(ctx context.Context, c *copied, q Question) (Answer, error)
 
 // once asks a single time; a hang may have been believed by then.
 func (s *Shadow) once(ctx context.Context, c *copied, q Question) (a Answer, believed bool, err error) {
-	w := &wait{shadow: s, copy: c, question: q, request: s.send(ctx, c, q)}
-	c.begin(ctx, spareAge)
+	w := &wait{shadow: s, copy: c, question: q, request: s.send(ctx, c, q, headStart)}
+	c.begin(ctx, headStart)
 	defer func() {
 		if w.twin != nil {
 			w.twin.dismiss()

@@ -18,17 +18,25 @@ type request struct {
 	nonce   string
 	url     string
 	start   time.Time
+	head    time.Duration // how long it had begun by then, see [fcgi.Begun]
 	results chan probe.Result
 	cancel  context.CancelFunc
+
+	// What its trace shows, from traced on.
+	traced time.Time
+	pid    int
+	frames []errlog.Frame
 }
 
-// send asks q of a copy, over a request that has begun before if there is one.
-func (s *Shadow) send(ctx context.Context, c *copied, q Question) *request {
+// send asks q of a copy, over a request that has begun before if there is one, but
+// not longer than head ago.
+func (s *Shadow) send(ctx context.Context, c *copied, q Question, head time.Duration) *request {
 	u := probe.Uncached(q.Target)
 	r := &request{shadow: s, copy: c, nonce: probe.Nonce(u), url: u.String(), start: time.Now(), results: make(chan probe.Result, 1)}
 	// It ends with its worker, not with its asker: see dismiss.
 	ctx, r.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	if begun := c.occupy(); begun != nil {
+	if begun := c.occupy(head); begun != nil {
+		r.head = begun.Age()
 		ctx = fcgi.WithBegun(ctx, begun)
 	}
 	s.asking.Go(func() {
@@ -39,32 +47,42 @@ func (s *Shadow) send(ctx context.Context, c *copied, q Question) *request {
 	return r
 }
 
-// trace finds the request's trace: FPM's log names the worker and the query, its
-// slow log the worker and the stack. pid is 0 until then.
-func (r *request) trace() (*errlog.SlowTrace, int, error) {
+// trace looks for the request's trace: FPM's log names the worker and the query, its
+// slow log the worker and the stack.
+func (r *request) trace() error {
+	if !r.traced.IsZero() || time.Since(r.start)+r.head < hangFloor {
+		return nil
+	}
 	records, err := r.copy.private.Log()
 	if err != nil {
-		return nil, 0, err
+		return err
 	}
-	pid := 0
 	for _, rec := range records {
 		if rec.Slow != nil && strings.Contains(rec.Slow.URI, r.nonce) {
-			pid = rec.Slow.PID
+			r.pid = rec.Slow.PID
 		}
 	}
-	if pid == 0 {
-		return nil, 0, nil
+	if r.pid == 0 {
+		return nil
 	}
 	traces, err := r.copy.private.Traces()
 	if err != nil {
-		return nil, pid, err
+		return err
 	}
 	for i := len(traces) - 1; i >= 0; i-- {
-		if traces[i].PID == pid {
-			return &traces[i], pid, nil
+		if traces[i].PID == r.pid && len(traces[i].Frames) > 0 {
+			r.traced, r.frames = time.Now(), traces[i].Frames
+			break
 		}
 	}
-	return nil, pid, nil
+	return nil
+}
+
+// hangs says what the request's worker has been doing, and whether the trace shows
+// that: one that was taken before shows what is past.
+func (r *request) hangs() (how stance, shown bool) {
+	how, since := r.copy.pulse.of(r.pid)
+	return how, !r.traced.IsZero() && r.traced.After(since.Add(look))
 }
 
 // answer is the answer if it has come.
@@ -78,10 +96,10 @@ func (r *request) answer() (probe.Result, bool) {
 }
 
 // end ends the request's worker, if it is known, and waits for what has come by then.
-func (r *request) end(pid int) (probe.Result, error) {
+func (r *request) end() (probe.Result, error) {
 	var err error
-	if pid != 0 {
-		err = r.copy.end(pid)
+	if r.pid != 0 {
+		err = r.copy.end(r.pid)
 	}
 	r.cancel()
 	return <-r.results, err
@@ -100,9 +118,9 @@ func (r *request) dismiss() {
 				return
 			case <-time.After(look):
 			}
-			if _, pid, err := r.trace(); pid != 0 && err == nil {
+			if err := r.trace(); err == nil && r.pid != 0 {
 				// One that cannot be ended is left to FPM's own limit.
-				_, _ = r.end(pid)
+				_, _ = r.end()
 				return
 			}
 		}

@@ -38,6 +38,7 @@ type Shadow struct {
 	body   int
 	files  files
 	copies *copies
+	first  *fpm.Private // the pattern of the others; it may have ended
 	sight  *sight
 	asking sync.WaitGroup
 }
@@ -66,6 +67,9 @@ func Start(ctx context.Context, s site.Site, paths wp.Paths, o Options) (*Shadow
 		if err != nil {
 			return nil, err
 		}
+		if sh.first != nil {
+			return sh.first.Again(ctx, overlays)
+		}
 		return fpm.StartPrivate(ctx, s.Master, s.Pool, fpm.PrivateOptions{
 			Dir: o.Dir, Prepend: prepend(s.Pool), Workers: o.Workers, SlowlogTimeout: hangFloor, Overlays: overlays})
 	}, max(o.Workers, 1))
@@ -77,6 +81,7 @@ func Start(ctx context.Context, s site.Site, paths wp.Paths, o Options) (*Shadow
 	if err != nil {
 		return nil, fmt.Errorf("start a private copy of pool %s: %w", s.Pool.Name, err)
 	}
+	sh.first = c.private
 	sh.copies.give(c)
 	return sh, nil
 }

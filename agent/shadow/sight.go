@@ -36,13 +36,16 @@ func (s *sight) wellDone(took time.Duration) {
 	s.healthy = max(s.healthy, took)
 }
 
-// patience is how long an answer may take before it can be called a hang, if the
-// request stands still, if it does so where others hung, and if it seems to work.
-func (s *sight) patience() (still, known, working time.Duration) {
+// patience is how long a request may go without an answer before it can be called a
+// hang, by what its worker does and whether others were seen hanging where it is.
+func (s *sight) patience(how stance, known bool) time.Duration {
+	floor := map[stance]time.Duration{stands: hangFloor, loops: loopFloor, works: workFloor}[how]
+	if how == stands && known {
+		floor = knownFloor
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	least := hangFactor * s.healthy
-	return max(hangFloor, least), max(knownFloor, least), max(workFloor, least)
+	return max(floor, hangFactor*s.healthy)
 }
 
 // look takes note of a trace and gives its place.

@@ -16,81 +16,65 @@ type wait struct {
 	request  *request
 	twin     *request // the same, sent a little later
 
-	renewed  bool
+	renewed  time.Time
 	counted  bool // the request's trace is among the looks
-	seconded bool // the twin's is
-	believed bool
+	believed bool // it is known to hang, or nothing more can be known
 	place    string
-	pid      int
 	blamed   []string
-	detail   string
 }
 
 // look says whether the request hangs.
 func (w *wait) look(ctx context.Context) (hung bool, err error) {
-	s, waited := w.shadow, time.Since(w.request.start)
+	s, r, waited := w.shadow, w.request, time.Since(w.request.start)
 	if waited < twinAfter {
 		return false, nil
 	}
 	w.copy.pulse.feel(w.copy.private)
-	still, known, working := s.sight.patience()
-	w.second(ctx, waited, working)
-	if !w.renewed && waited > renewAt {
-		w.renewed = true
-		w.copy.begin(ctx, freshAge)
-	}
-	if waited < known {
-		return false, nil
-	}
-	trace, pid, err := w.request.trace()
-	if err != nil {
+	w.prepare(ctx, waited)
+	if err := r.trace(); err != nil {
 		return false, err
 	}
-	w.pid = pid
-	if trace == nil {
+	if r.traced.IsZero() {
 		// Where it stands is not to be known here: asking again would not help.
-		w.believed = true
-		return waited >= working+untraced, nil
+		w.believed = waited >= s.sight.patience(works, false)+untraced
+		return w.believed, nil
 	}
-	if w.place == "" && len(trace.Frames) > 0 {
-		w.place, w.blamed = s.sight.look(trace.Frames)
-		f := trace.Frames[0]
-		// FPM's slow log shows where a function was called, not where it stands.
-		w.detail = fmt.Sprintf(", standing in %s(), called at %s:%d", f.Func, f.File, f.Line)
+	if w.place == "" {
+		w.place, w.blamed = s.sight.look(r.frames)
 	}
-	bound := working
-	if w.copy.pulse.still(pid) {
-		bound = still
-		if s.sight.known(w.place) {
-			bound = known
-		}
-	}
-	if waited < bound {
+	how, shown := r.hangs()
+	if waited < s.sight.patience(how, shown && s.sight.known(w.place)) {
 		return false, nil
 	}
-	return w.enough()
+	if !shown {
+		// It hangs elsewhere than its only trace shows: it must be asked again.
+		return true, nil
+	}
+	return w.enough(how)
 }
 
-// second sends the request once more when it seems to hang, if nothing is known yet.
-func (w *wait) second(ctx context.Context, waited, working time.Duration) {
-	if w.twin != nil || w.shadow.sight.anyKnown() {
-		return
+// prepare sends the request once more when it seems to hang and nothing is known yet,
+// and has requests begun for what is asked next.
+func (w *wait) prepare(ctx context.Context, waited time.Duration) {
+	sight := w.shadow.sight
+	needed := w.twin == nil && !sight.anyKnown()
+	if needed && w.copy.hasFree() && (waited > twinAfter*2 && w.copy.busyBut(w.copy.pulse.active(twinAfter)) || waited > sight.patience(works, false)-traceTime) {
+		w.twin = w.shadow.send(ctx, w.copy, w.question, twinStart)
+		needed = false
 	}
-	if (w.copy.pulse.quiet(twinAfter) || waited > working-traceTime) && w.copy.free() {
-		w.twin = w.shadow.send(ctx, w.copy, w.question)
+	if !needed && waited > renewAt && time.Since(w.renewed) > headStart {
+		w.renewed = time.Now()
+		w.copy.begin(ctx, freshAge)
 	}
 }
 
 // enough counts the looks at this hang. It is so when the place is known, or when
-// nothing more can be seen of it.
-func (w *wait) enough() (bool, error) {
-	if w.place == "" {
-		w.believed = true
-		return true, nil
-	}
+// nothing more is to be seen of it.
+func (w *wait) enough(how stance) (bool, error) {
+	sight := w.shadow.sight
 	if !w.counted {
 		w.counted = true
-		w.believed = w.shadow.sight.seen(w.place)
+		w.believed = sight.seen(w.place)
 	}
 	if w.believed || w.twin == nil {
 		return true, nil
@@ -100,39 +84,44 @@ func (w *wait) enough() (bool, error) {
 		w.twin.results <- r
 		return true, nil
 	}
-	trace, _, err := w.twin.trace()
-	if err != nil {
+	if err := w.twin.trace(); err != nil {
 		return false, err
 	}
-	if trace == nil || len(trace.Frames) == 0 {
+	if w.twin.traced.IsZero() {
 		return time.Since(w.twin.start) > traceTime, nil
 	}
-	if !w.seconded {
-		w.seconded = true
-		place, _ := w.shadow.sight.look(trace.Frames)
-		w.believed = w.shadow.sight.seen(place) && place == w.place || w.shadow.sight.known(w.place)
+	// Both have to do the same in the same place.
+	if does, shown := w.twin.hangs(); shown && does >= how {
+		place, _ := sight.look(w.twin.frames)
+		sight.seen(place)
+		w.believed = sight.known(w.place)
+		return true, nil
 	}
-	return true, nil
+	return time.Since(w.twin.start) > traceTime, nil
 }
 
 // hung ends the stuck worker and describes the hang. An answer that came meanwhile
 // counts.
 func (w *wait) hung() (Answer, error) {
-	start := w.request.start
 	r, ok := w.request.answer()
 	if !ok {
 		var err error
-		if r, err = w.request.end(w.pid); err != nil {
+		if r, err = w.request.end(); err != nil {
 			return Answer{}, err
 		}
 		ok = r.Answered()
 	}
 	if ok {
 		w.believed = true
-		return w.shadow.answered(w.copy, r, start)
+		return w.shadow.answered(w.copy, r, w.request.start)
 	}
-	took := time.Since(start)
+	took := time.Since(w.request.start)
+	detail := fmt.Sprintf("no answer after %.1f s", took.Seconds())
+	if len(w.request.frames) > 0 {
+		f := w.request.frames[0]
+		// FPM's slow log shows where a function was called, not where it stands.
+		detail += fmt.Sprintf(", standing in %s(), called at %s:%d", f.Func, f.File, f.Line)
+	}
 	return Answer{Hung: true, Blamed: w.blamed, Result: probe.Result{Route: probe.Shadow, URL: w.request.url, Outcome: probe.GatewayTimeout,
-		Signature: "hang", Start: start, Took: took,
-		Detail: fmt.Sprintf("no answer after %.1f s", took.Seconds()) + w.detail}}, nil
+		Signature: "hang", Start: w.request.start, Took: took, Detail: detail}}, nil
 }

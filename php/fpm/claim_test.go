@@ -62,16 +62,29 @@ func inNamespaceOf(t *testing.T, p process.Process) []process.Process {
 
 func TestKilledOwnerTakesItsCopyAlong(t *testing.T) {
 	t.Parallel()
-	m, _ := live(t, "")
+	m, dir := live(t, "")
+	writeFile(t, dir+"/site/x.php", "<?php echo file_put_contents(__DIR__ . '/left', 'x');")
+	if err := os.Chmod(dir+"/site", 0o777); err != nil {
+		t.Fatal(err)
+	}
 	base := tempDir(t)
 	mine := startCopy(t, m, PrivateOptions{Dir: base, Prepend: []byte("<?php\n")})
-	cmd, master := startOwner(t, m, base)
+	cmd, master := startOwner(t, m, base, Overlay{Dir: dir + "/site"})
 	all := append(inNamespaceOf(t, master), master)
 	if err := CleanPrivates(base); err != nil {
 		t.Fatal(err)
 	}
 	if left, _ := filepath.Glob(base + "/c*"); len(left) != 2 || !master.Alive() {
 		t.Fatalf("a living owner's copy is not left alone: %v", left)
+	}
+	sockets, err := filepath.Glob(base + "/c*/s/fpm.sock")
+	if err != nil || len(sockets) != 2 {
+		t.Fatal(sockets, err)
+	}
+	for _, socket := range sockets {
+		if socket != mine.Socket() && says(t, socket, dir+"/site/x.php") != "1" {
+			t.Error("its overlay cannot be written")
+		}
 	}
 	if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -85,6 +98,9 @@ func TestKilledOwnerTakesItsCopyAlong(t *testing.T) {
 	if left, _ := filepath.Glob(base + "/c*"); len(left) != 1 || left[0] != mine.dir {
 		t.Errorf("left %v, want only %s", left, mine.dir)
 	}
+	if left, _ := filepath.Glob(dir + "/site/*"); len(left) != 1 || len(ours(t, base)) > 0 {
+		t.Errorf("left %v and the mounts %v", left, ours(t, base))
+	}
 }
 
 func TestCleanPrivatesEndsAnOrphan(t *testing.T) {
@@ -96,7 +112,7 @@ func TestCleanPrivatesEndsAnOrphan(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		v := &Private{pool: m.Pools[0], dir: c.dir, claim: c}
+		v := &Private{live: m, pool: m.Pools[0], dir: c.dir, claim: c}
 		config, err := PrivateConfig(m, v.pool, PrivateOptions{Dir: c.dir})
 		if err != nil {
 			t.Fatal(err)

@@ -31,13 +31,14 @@ func TestMain(m *testing.M) {
 
 func own(given string) error {
 	var o struct {
-		Master Master
-		Dir    string
+		Master   Master
+		Dir      string
+		Overlays []Overlay
 	}
 	if err := json.Unmarshal([]byte(given), &o); err != nil {
 		return err
 	}
-	v, err := StartPrivate(context.Background(), o.Master, o.Master.Pools[0], PrivateOptions{Dir: o.Dir, Prepend: []byte("<?php\n")})
+	v, err := StartPrivate(context.Background(), o.Master, o.Master.Pools[0], PrivateOptions{Dir: o.Dir, Prepend: []byte("<?php\n"), Overlays: o.Overlays})
 	if err != nil {
 		return err
 	}
@@ -113,9 +114,9 @@ func says(t testing.TB, socket, script string) string {
 }
 
 // startOwner runs the test binary as the owner of a private copy.
-func startOwner(t *testing.T, m Master, dir string) (*exec.Cmd, process.Process) {
+func startOwner(t *testing.T, m Master, dir string, overlays ...Overlay) (*exec.Cmd, process.Process) {
 	t.Helper()
-	given, err := json.Marshal(map[string]any{"Master": m, "Dir": dir})
+	given, err := json.Marshal(map[string]any{"Master": m, "Dir": dir, "Overlays": overlays})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,9 @@ const endTimeout = 10 * time.Second
 // Private is a running private copy of a pool. It lives in a PID namespace of its own, so the PIDs in its logs are not
 // the host's; EndWorker takes them as they stand there.
 type Private struct {
+	live   Master
 	pool   Pool
+	o      PrivateOptions // as they were given, with php.ini's open_basedir
 	dir    string
 	master process.Process
 	child  *child
@@ -36,6 +38,24 @@ type Private struct {
 // sees the files that the live master sees (its mount namespace, or the host's where it does not run). Nothing of it
 // outlives Close or our own end.
 func StartPrivate(ctx context.Context, m Master, p Pool, o PrivateOptions) (*Private, error) {
+	if _, set := openBasedir(p, o); !set && o.OpenBasedir == "" {
+		var err error
+		if o.OpenBasedir, err = askOpenBasedir(ctx, m); err != nil {
+			return nil, fmt.Errorf("private copy of pool %s: %w", p.Name, err)
+		}
+	}
+	return again(ctx, m, p, o)
+}
+
+// Again starts another copy of the same pool, with other overlays; PHP is not asked for its settings again. The first
+// may have ended by then.
+func (v *Private) Again(ctx context.Context, overlays []Overlay) (*Private, error) {
+	o := v.o
+	o.Overlays = overlays
+	return again(ctx, v.live, v.pool, o)
+}
+
+func again(ctx context.Context, m Master, p Pool, o PrivateOptions) (*Private, error) {
 	v, err := startPrivate(ctx, m, p, o)
 	if err != nil {
 		return nil, fmt.Errorf("private copy of pool %s: %w", p.Name, err)
@@ -56,16 +76,11 @@ func startPrivate(ctx context.Context, m Master, p Pool, o PrivateOptions) (*Pri
 	if err != nil {
 		return nil, err
 	}
-	if _, set := openBasedir(p, o); !set && o.OpenBasedir == "" {
-		if o.OpenBasedir, err = askOpenBasedir(ctx, m); err != nil {
-			return nil, err
-		}
-	}
 	claim, err := claimFolder(ctx, o.Dir)
 	if err != nil {
 		return nil, err
 	}
-	v := &Private{pool: p, dir: claim.dir, claim: claim}
+	v := &Private{live: m, pool: p, o: o, dir: claim.dir, claim: claim}
 	if err := v.start(ctx, m, binary, mnt, gid, o); err != nil {
 		said := v.said()
 		return nil, errors.Join(fmt.Errorf("%w%s", err, said), v.Close())

@@ -285,15 +285,22 @@ func TestPrivateJoinsTheMountsOfTheLiveMaster(t *testing.T) {
 }
 
 func BenchmarkStartPrivate(b *testing.B) {
-	m, _ := live(b, "")
+	m, dir := live(b, "")
+	writeFile(b, dir+"/site/mu/a.php", "<?php")
 	base := tempDir(b)
-	for b.Loop() {
-		v, err := StartPrivate(context.Background(), m, m.Pools[0], PrivateOptions{Dir: base, Prepend: []byte("<?php\n")})
-		if err != nil {
-			b.Fatal(err)
-		}
-		if err := v.Close(); err != nil {
-			b.Fatal(err)
-		}
+	for name, overlays := range map[string][]Overlay{
+		"without an overlay": nil, "nothing hidden": {{Dir: dir + "/site"}}, "one hidden": {{Dir: dir + "/site", Hide: []string{"mu/a.php"}}},
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				v, err := StartPrivate(context.Background(), m, m.Pools[0], PrivateOptions{Dir: base, Prepend: []byte("<?php\n"), Overlays: overlays})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := v.Close(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
