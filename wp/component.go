@@ -2,6 +2,8 @@ package wp
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -42,7 +44,7 @@ type Component struct {
 	// its Condition holds.
 	Active bool
 	// Condition is the constant without which WordPress ignores this drop-in:
-	// WP_CACHE, SUNRISE or MULTISITE; "" none.
+	// WP_CACHE, SUNRISE or MULTISITE; "" none. See [Config.Heeds].
 	Condition string
 	// ModTime is the newest change among the folder itself and its main files.
 	ModTime time.Time
@@ -53,6 +55,23 @@ type ActiveState struct {
 	Plugins              []string // active_plugins
 	Network              []string // the keys of active_sitewide_plugins
 	Template, Stylesheet string   // the theme, and its child or itself
+	// Blogs are the active_plugins of a network's other blogs, by number; blogs
+	// without plugins of their own are left out.
+	Blogs map[int64][]string
+	// Themes are what those blogs show, sorted: templates and stylesheets.
+	Themes []string
+	// BlogsUnread counts blogs whose plugins and themes are not known: those past
+	// the first 5000, and those whose options are no lists or are huge.
+	BlogsUnread int
+}
+
+// plugins are all lists of plugins together, in a fixed order.
+func (a ActiveState) plugins() []string {
+	all := slices.Concat(a.Plugins, a.Network)
+	for _, blog := range slices.Sorted(maps.Keys(a.Blogs)) {
+		all = append(all, a.Blogs[blog]...)
+	}
+	return all
 }
 
 // ID is the component's name everywhere outside this package: printable, one

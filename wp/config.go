@@ -33,7 +33,9 @@ type Gap struct {
 type Config struct {
 	File      string // absolute path
 	Root      string // the site's folder as it was opened
-	Real      string // the same with links resolved: ABSPATH without its final slash
+	Real      string // the same with links resolved
+	Core      string // the core's folder below Root, "" for Root itself
+	ABSPATH   string // the core's folder with links resolved, without the final slash
 	Owner     uint32 // the site's owner: databases are dialled as this user
 	Constants map[string]Value
 	Prefix    Value    // $table_prefix
@@ -65,69 +67,44 @@ func unknownError(name string, v Value) error {
 // maxConfig bounds wp-config.php and each file that it includes.
 const maxConfig = 1 << 20
 
-// ReadConfig reads the wp-config.php that wp-load.php would load: the site's
-// own, or the one in the folder above unless that folder holds another
-// WordPress. Nothing is run; what cannot be decided by reading is unknown.
-func ReadConfig(t *Tree) (Config, error) {
-	switch _, err := t.Stat("wp-config.php"); {
-	case err == nil:
-		return readConfig(t, t)
-	case !errors.Is(err, fs.ErrNotExist):
-		return Config{}, fmt.Errorf("read configuration: %w", err)
-	}
-	missing := fmt.Errorf("no wp-config.php in %q, nor one above that WordPress would take: finish the installation or put the file back: %w", t.Dir(), fs.ErrNotExist)
-	real, err := realDir(t)
-	if err != nil {
-		return Config{}, err
-	}
-	above := filepath.Dir(real)
-	if above == real {
-		return Config{}, missing
-	}
-	parent, err := OpenTree(above, t.Owner())
-	if err != nil {
-		return Config{}, fmt.Errorf("look for wp-config.php in the folder above: %w", err)
-	}
-	defer parent.Close()
-	for _, f := range []struct {
-		name string
-		want bool
-	}{{"wp-config.php", true}, {"wp-settings.php", false}} {
-		_, err := parent.Stat(f.name)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return Config{}, fmt.Errorf("look for wp-config.php in the folder above: %w", err)
-		}
-		if (err == nil) != f.want {
-			return Config{}, missing
-		}
-	}
-	return readConfig(t, parent)
-}
+// ReadConfig is [ReadConfigOf] for a core in the tree's own folder.
+func ReadConfig(t *Tree) (Config, error) { return ReadConfigOf(t, "") }
 
-// readConfig reads base's wp-config.php for the site in t. Both are the same
-// tree, or base is the folder above.
-func readConfig(t, base *Tree) (Config, error) {
-	core, err := realDir(t)
+// ReadConfigOf reads the wp-config.php that wp-load.php of the core would load: the
+// core's own, or the one in the folder above unless that folder holds another
+// WordPress. Core is the core's folder within the tree. Nothing is run; what cannot
+// be decided by reading is unknown.
+func ReadConfigOf(t *Tree, core string) (Config, error) {
+	c, own, err := newConfig(t, core)
 	if err != nil {
 		return Config{}, err
+	}
+	defer own.Close()
+	base := own
+	switch _, err := own.Stat(configFile); {
+	case errors.Is(err, fs.ErrNotExist):
+		if base, err = configAbove(c.ABSPATH, t.Owner()); err != nil {
+			return Config{}, err
+		}
+		defer base.Close()
+	case err != nil:
+		return Config{}, fmt.Errorf("read configuration: %w", err)
 	}
 	real, err := realDir(base)
 	if err != nil {
 		return Config{}, err
 	}
-	r := newReader(base, real, core)
-	if err := r.main("wp-config.php"); err != nil {
+	// Read from the site's own folder where it can be, so that files all over the
+	// site can be included.
+	rel := configFile
+	if below, err := filepath.Rel(c.Real, real); err == nil && filepath.IsLocal(below) {
+		base, real, rel = t, c.Real, filepath.Join(below, configFile)
+	}
+	r := newReader(base, real, c.ABSPATH, c.Real)
+	if err := r.main(rel); err != nil {
 		return Config{}, err
 	}
-	c := Config{
-		File:      filepath.Join(real, "wp-config.php"),
-		Root:      t.Dir(),
-		Real:      core,
-		Owner:     t.Owner(),
-		Constants: map[string]Value{},
-		Includes:  r.includes,
-		Gaps:      r.gaps,
-	}
+	c.File, c.Includes, c.Gaps = filepath.Join(real, rel), r.includes, r.gaps
 	for name, d := range r.consts {
 		c.Constants[name] = d.value()
 	}
@@ -136,6 +113,56 @@ func readConfig(t, base *Tree) (Config, error) {
 		c.Prefix = Value{File: c.File, Line: 1, Why: "$table_prefix is never set"}
 	}
 	return c, nil
+}
+
+const configFile = "wp-config.php"
+
+// newConfig knows the folders, and opens the core's.
+func newConfig(t *Tree, core string) (Config, *Tree, error) {
+	if core != "" && !filepath.IsLocal(core) {
+		return Config{}, nil, fmt.Errorf("%q is no folder of %q", core, t.Dir())
+	}
+	c := Config{Root: t.Dir(), Core: core, Owner: t.Owner(), Constants: map[string]Value{}}
+	var err error
+	if c.Real, err = realDir(t); err != nil {
+		return Config{}, nil, err
+	}
+	own, err := OpenTree(filepath.Join(t.Dir(), core), t.Owner())
+	if err != nil {
+		return Config{}, nil, err
+	}
+	if c.ABSPATH, err = realDir(own); err != nil {
+		return Config{}, nil, errors.Join(err, own.Close())
+	}
+	return c, own, nil
+}
+
+// configAbove opens the folder above the core's, if wp-load.php would take its
+// wp-config.php.
+func configAbove(abspath string, owner uint32) (*Tree, error) {
+	missing := fmt.Errorf("no wp-config.php in %q, nor one above that WordPress would take: finish the installation or put the file back: %w", abspath, fs.ErrNotExist)
+	above := filepath.Dir(abspath)
+	if above == abspath {
+		return nil, missing
+	}
+	parent, err := OpenTree(above, owner)
+	if err != nil {
+		return nil, fmt.Errorf("look for wp-config.php in the folder above: %w", err)
+	}
+	for _, f := range []struct {
+		name string
+		want bool
+	}{{configFile, true}, {"wp-settings.php", false}} {
+		_, err := parent.Stat(f.name)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("look for wp-config.php in the folder above: %w", err)
+			return nil, errors.Join(err, parent.Close())
+		}
+		if (err == nil) != f.want {
+			return nil, errors.Join(missing, parent.Close())
+		}
+	}
+	return parent, nil
 }
 
 // realDir is the folder's path without links, which is what PHP's __DIR__ says.

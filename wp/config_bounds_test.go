@@ -53,7 +53,7 @@ func FuzzReadConfig(f *testing.F) {
 			return
 		}
 		files := memFiles{"wp-config.php": s.src, "inc1.php": []byte(include)}
-		r := newReader(files, "/srv", "/srv")
+		r := newReader(files, "/srv", "/srv", "/srv")
 		if err := r.main("wp-config.php"); err != nil {
 			t.Fatal(err)
 		}

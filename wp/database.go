@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -22,8 +23,7 @@ const (
 
 // Database is one site's database. It reads options as the bytes that are
 // stored, whatever the table's character set, and changes them only by
-// [Database.SwapOption] and [Database.SwapNetworkOption]. It may be used by
-// several goroutines; they wait for its single connection.
+// [Database.SwapOption]. It may be used by several goroutines; they wait for its single connection.
 type Database struct {
 	link     *link
 	limit    *limiter
@@ -32,6 +32,7 @@ type Database struct {
 	prefix   string
 	network  bool   // it may be a network of sites
 	site     string // the network's id
+	mainBlog int64  // the blog whose options have no prefix: 1 but for odd networks
 	identity string
 }
 
@@ -44,9 +45,14 @@ var prefixes = regexp.MustCompile(`^[A-Za-z0-9_$]+$`)
 // [ErrUnknown]; see [ErrDatabaseDown], [ErrCredentials], [ErrNoDatabase] and
 // [ErrNoTable] for the rest.
 func OpenDatabase(ctx context.Context, c Config, defaultSocket string) (*Database, error) {
-	d := &Database{limit: &limiter{}, network: c.mayBeNetwork(), site: "1"}
+	d := &Database{limit: &limiter{}, network: c.mayBeNetwork(), site: "1", mainBlog: 1}
 	if v, ok := c.Constants["SITE_ID_CURRENT_SITE"]; ok && v.Known && v.Text != "" && digits(v.Text) == v.Text {
 		d.site = v.Text
+	}
+	if v, ok := c.Constants["BLOG_ID_CURRENT_SITE"]; ok && v.Known && d.network {
+		if n, err := strconv.ParseInt(v.Text, 10, 64); err == nil && n > 0 {
+			d.mainBlog = n
+		}
 	}
 	values := map[string]string{}
 	for _, name := range []string{"DB_NAME", "DB_USER", "DB_PASSWORD", "DB_HOST"} {
@@ -168,7 +174,7 @@ func (d *Database) swap(ctx context.Context, table, column, where string, key []
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	d.limit.allow(maxAnswer)
-	question := fmt.Sprintf("UPDATE `%s%s` SET %s = UNHEX(?) WHERE %s AND CAST(%s AS BINARY) = UNHEX(?)", d.prefix, table, column, where, column)
+	question := fmt.Sprintf("UPDATE `%s` SET %s = UNHEX(?) WHERE %s AND CAST(%s AS BINARY) = UNHEX(?)", table, column, where, column)
 	args := append([]string{fmt.Sprintf("%x", value)}, key...)
 	n, err := d.link.exec(ctx, question, append(args, fmt.Sprintf("%x", old))...)
 	return n > 0, d.explain(err)

@@ -1,12 +1,14 @@
 package wp
 
 import (
+	"fmt"
 	"io/fs"
 	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 const (
@@ -32,10 +34,11 @@ var notSites = []string{"wp-admin", "wp-content", "wp-includes", "node_modules",
 // the way to give WordPress its own folder.
 var blogHeader = regexp.MustCompile(`(?m)^[^/#*\n]*\b(?:require|include)(?:_once)?\b[^;\n]*?['"]([^'"\n]*)/wp-blog-header\.php['"]`)
 
-// FindRoots finds the WordPress installs that a document root serves: itself,
-// the core's folder that its index.php names, and those in subfolders, two deep.
-// Owner is the user id that PHP runs as. The folders are absolute, docroot first.
-// A folder that cannot be read holds none; only docroot itself must be readable.
+// FindRoots finds the WordPress installs that a document root serves: in itself
+// and in subfolders, two deep. The root of one is the folder whose index.php
+// answers for it, wherever below that the core lies: [FindCore] tells. Owner is
+// the user id that PHP runs as. The folders are absolute, docroot first. A folder
+// that cannot be read holds none; only docroot itself must be readable.
 func FindRoots(docroot string, owner uint32) ([]string, error) {
 	t, err := OpenTree(docroot, owner)
 	if err != nil {
@@ -43,15 +46,22 @@ func FindRoots(docroot string, owner uint32) ([]string, error) {
 	}
 	defer t.Close()
 	var roots []string
+	// Folders that are an install, or the core of one, by device and inode: a link
+	// that leads back makes no second site.
+	taken := map[[2]uint64]bool{}
 	add := func(rel string) {
-		if dir := filepath.Join(t.Dir(), rel); !slices.Contains(roots, dir) && isRoot(t, rel) {
-			roots = append(roots, dir)
+		core, ok := findCore(t, rel)
+		root, okRoot := inode(t, rel)
+		if !ok || !okRoot || taken[root] {
+			return
 		}
+		taken[root] = true
+		if id, ok := inode(t, path.Join(rel, core)); ok {
+			taken[id] = true
+		}
+		roots = append(roots, filepath.Join(t.Dir(), rel))
 	}
 	add(".")
-	if core, ok := coreFolder(t); ok {
-		add(core)
-	}
 	level, left := []string{"."}, maxFindEntries
 	for range maxFindDepth {
 		var next []string
@@ -78,6 +88,18 @@ func FindRoots(docroot string, owner uint32) ([]string, error) {
 	return roots, nil
 }
 
+func inode(t *Tree, rel string) ([2]uint64, bool) {
+	info, err := t.Stat(rel)
+	if err != nil {
+		return [2]uint64{}, false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return [2]uint64{}, false
+	}
+	return [2]uint64{uint64(st.Dev), st.Ino}, true
+}
+
 func mayHoldSite(e fs.DirEntry) bool {
 	return (e.IsDir() || e.Type()&fs.ModeSymlink != 0) &&
 		!strings.HasPrefix(e.Name(), ".") && !slices.Contains(notSites, strings.ToLower(e.Name()))
@@ -94,9 +116,34 @@ func isRoot(t *Tree, rel string) bool {
 	return true
 }
 
-// coreFolder reads from the document root's index.php where the core lies.
-func coreFolder(t *Tree) (string, bool) {
-	b, err := t.ReadFile("index.php", maxIndexFile)
+// FindCore tells where below an install's root its core lies: "" for the root
+// itself, "wp" with Bedrock and where WordPress has its own folder.
+func FindCore(t *Tree) (core string, err error) {
+	core, ok := findCore(t, ".")
+	if !ok {
+		return "", fmt.Errorf("no WordPress in %q: %s and %s are missing, and its index.php names no folder that has them", t.Dir(), loader, versionFile)
+	}
+	return core, nil
+}
+
+func findCore(t *Tree, dir string) (core string, ok bool) {
+	// The index.php of the document root has the last word, that of a folder is
+	// asked only where there is no core: there can be thousands.
+	if dir != "." && isRoot(t, dir) {
+		return "", true
+	}
+	if core, ok := coreFolder(t, dir); ok && isRoot(t, path.Join(dir, core)) {
+		if core == "." {
+			core = ""
+		}
+		return core, true
+	}
+	return "", isRoot(t, dir)
+}
+
+// coreFolder reads from a folder's index.php where the core lies.
+func coreFolder(t *Tree, dir string) (string, bool) {
+	b, err := t.ReadFile(path.Join(dir, "index.php"), maxIndexFile)
 	if err != nil {
 		return "", false
 	}
@@ -104,6 +151,6 @@ func coreFolder(t *Tree) (string, bool) {
 	if m == nil {
 		return "", false
 	}
-	rel := path.Clean(strings.TrimPrefix(strings.TrimPrefix(string(m[1]), t.Dir()), "/"))
+	rel := path.Clean(strings.TrimPrefix(strings.TrimPrefix(string(m[1]), filepath.Join(t.Dir(), dir)), "/"))
 	return rel, filepath.IsLocal(rel)
 }

@@ -30,20 +30,24 @@ func TestFindRoots(t *testing.T) {
 		index string
 		link  string
 		want  []string
+		core  string // of the first
 	}{
-		{"none", nil, "", "", nil},
-		{"the root itself", []string{"site"}, "", "", []string{""}},
-		{"the root and below", []string{"site", "site/blog", "site/en/shop", "site/a/b/c"}, "", "", []string{"", "/blog", "/en/shop"}},
-		{"core in a folder", []string{"site/wp"}, index + "require __DIR__ . '/wp/wp-blog-header.php';", "", []string{"/wp"}},
-		{"core deep down", []string{"site/a/b/core"}, index + "require( dirname( __FILE__ ) . '/a/b/core/wp-blog-header.php' );", "", []string{"/a/b/core"}},
-		{"core by ./", []string{"site/a/b/core"}, index + `require("./a/b/core/wp-blog-header.php");`, "", []string{"/a/b/core"}},
-		{"core by its whole path", []string{"site/a/b/core"}, index + "require_once 'BASE/site/a/b/core/wp-blog-header.php';", "", []string{"/a/b/core"}},
-		{"a comment is no require", []string{"site/a/b/core"}, index + "// require __DIR__ . '/a/b/core/wp-blog-header.php';", "", nil},
-		{"out of the tree", []string{"core"}, index + "require __DIR__ . '/../core/wp-blog-header.php';", "", nil},
-		{"plain index", []string{"site"}, index + "require __DIR__ . '/wp-blog-header.php';", "", []string{""}},
-		{"not looked into", []string{"site/wp-content/x", "site/uploads", "site/.git", "site/vendor/x", "site/Node_Modules"}, "", "", nil},
-		{"a link of the owner's", []string{"shared"}, "", "site/blog->../shared", []string{"/blog"}},
-		{"a link to root's private folder", []string{"root/closed"}, "", "site/blog->../root/closed", nil},
+		{"none", nil, "", "", nil, ""},
+		{"the root itself", []string{"site"}, "", "", []string{""}, ""},
+		{"the root and below", []string{"site", "site/blog", "site/en/shop", "site/a/b/c"}, "", "", []string{"", "/blog", "/en/shop"}, ""},
+		{"core in a folder", []string{"site/wp"}, index + "require __DIR__ . '/wp/wp-blog-header.php';", "", []string{""}, "wp"},
+		{"core deep down", []string{"site/a/b/core"}, index + "require( dirname( __FILE__ ) . '/a/b/core/wp-blog-header.php' );", "", []string{""}, "a/b/core"},
+		{"core by ./", []string{"site/a/b/core"}, index + `require("./a/b/core/wp-blog-header.php");`, "", []string{""}, "a/b/core"},
+		{"core by its whole path", []string{"site/a/b/core"}, index + "require_once 'BASE/site/a/b/core/wp-blog-header.php';", "", []string{""}, "a/b/core"},
+		{"a comment is no require", []string{"site/a/b/core"}, index + "// require __DIR__ . '/a/b/core/wp-blog-header.php';", "", nil, ""},
+		{"out of the tree", []string{"core"}, index + "require __DIR__ . '/../core/wp-blog-header.php';", "", nil, ""},
+		{"plain index", []string{"site"}, index + "require __DIR__ . '/wp-blog-header.php';", "", []string{""}, ""},
+		{"not looked into", []string{"site/wp-content/x", "site/uploads", "site/.git", "site/vendor/x", "site/Node_Modules"}, "", "", nil, ""},
+		{"core in a subfolder's folder", []string{"site/blog/core"}, "", "site/en->blog", []string{"/blog"}, "core"},
+		{"a link back", []string{"site"}, "", "site/en->.", []string{""}, ""},
+		{"the index has the last word", []string{"site", "site/new"}, index + "require __DIR__ . '/new/wp-blog-header.php';", "", []string{""}, "new"},
+		{"a link of the owner's", []string{"shared"}, "", "site/blog->../shared", []string{"/blog"}, ""},
+		{"a link to root's private folder", []string{"root/closed"}, "", "site/blog->../root/closed", nil, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -53,6 +57,9 @@ func TestFindRoots(t *testing.T) {
 			}
 			if tt.index != "" {
 				plant(t, base, "site/index.php", strings.ReplaceAll(tt.index, "BASE", base), siteUID, 0o644)
+			}
+			if strings.HasPrefix(tt.name, "core in a subfolder") {
+				plant(t, base, "site/blog/index.php", index+"require __DIR__ . '/core/wp-blog-header.php';", siteUID, 0o644)
 			}
 			if tt.link != "" {
 				plant(t, base, tt.link, "", siteUID, 0)
@@ -66,6 +73,16 @@ func TestFindRoots(t *testing.T) {
 			got, err := FindRoots(filepath.Join(base, "site"), siteUID)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if len(got) > 0 {
+				tree, err := OpenTree(got[0], siteUID)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer tree.Close()
+				if core, err := FindCore(tree); err != nil || core != tt.core {
+					t.Errorf("core in %q, %v; want %q", core, err, tt.core)
+				}
 			}
 			for i := range got {
 				got[i] = strings.TrimPrefix(got[i], filepath.Join(base, "site"))

@@ -125,7 +125,7 @@ func (r *reader) locate(s *source, path string) (string, error) {
 	}
 	// include_path starts with ".", the folder of the script that was asked for:
 	// index.php's as a rule. The including file's own folder comes after it.
-	first, err := r.inside(r.core + "/" + path)
+	first, err := r.inside(r.entry + "/" + path)
 	if err != nil || strings.HasPrefix(path, ".") {
 		return first, err
 	}

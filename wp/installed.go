@@ -60,7 +60,7 @@ func themes(t *Tree, p Paths, active ActiveState) ([]Component, error) {
 			continue
 		}
 		c := Component{Kind: KindTheme, Name: e.Name(), Path: path.Join(p.Themes, e.Name())}
-		c.Active = c.Name == firstName(active.Stylesheet) || c.Name == firstName(active.Template)
+		c.Active = slices.ContainsFunc(append([]string{active.Stylesheet, active.Template}, active.Themes...), func(slug string) bool { return c.Name == firstName(slug) })
 		info, err := t.Stat(c.Path)
 		if err != nil && !(c.Active && errors.Is(err, ErrRefused)) {
 			continue
@@ -80,23 +80,6 @@ func themes(t *Tree, p Paths, active ActiveState) ([]Component, error) {
 	return found, nil
 }
 
-// muPlugins are loaded by their suffix alone, hidden ones included
-// (wp_get_mu_plugins).
-func muPlugins(t *Tree, p Paths, _ ActiveState) ([]Component, error) {
-	entries, err := list(t, p.MUPlugins)
-	if err != nil {
-		return nil, fmt.Errorf("list must-use plugins: %w", err)
-	}
-	var found []Component
-	for _, e := range entries {
-		if isPHP(e.Name()) && !e.IsDir() {
-			found = appendFile(found, t, Component{Kind: KindMUPlugin, Name: e.Name(),
-				Path: path.Join(p.MUPlugins, e.Name()), Active: true})
-		}
-	}
-	return found, nil
-}
-
 func dropInFiles(t *Tree, p Paths, _ ActiveState) ([]Component, error) {
 	var found []Component
 	names := make([]string, 0, len(dropIns))
@@ -109,6 +92,22 @@ func dropInFiles(t *Tree, p Paths, _ ActiveState) ([]Component, error) {
 			Active: slices.Contains(everyRequest, name), Condition: dropIns[name]})
 	}
 	return found, nil
+}
+
+// Heeds tells whether WordPress loads a drop-in at all: its Condition holds, or may
+// hold as far as is known. Of SUNRISE it only asks whether it is defined
+// (ms-settings.php), and only in a network.
+func (c Config) Heeds(d Component) bool {
+	v, defined := c.Const(d.Condition)
+	switch {
+	case d.Condition == "":
+		return true
+	case d.Condition == "SUNRISE":
+		return defined && c.mayBeNetwork()
+	case d.Condition == "MULTISITE":
+		return c.mayBeNetwork()
+	}
+	return defined && (!v.Known || v.True())
 }
 
 // appendFile adds a component of one file, if it is there: a link to nowhere is

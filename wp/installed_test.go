@@ -231,7 +231,7 @@ func TestVersion(t *testing.T) {
 		"<?php\n$wp_version = '\x1b[31m';":                                         file + " does not set $wp_version",
 	} {
 		plant(t, base, "site/wp-includes/version.php", text, siteUID, 0o644)
-		got, err := Version(tree)
+		got, err := Version(tree, "")
 		if err != nil {
 			got = err.Error()
 		}

@@ -22,7 +22,7 @@ func DefaultPaths() Paths {
 // WP_CONTENT_DIR, WP_PLUGIN_DIR and WPMU_PLUGIN_DIR say. A computed one is
 // [ErrUnknown], one outside of the tree [ErrOutside].
 func (c Config) Paths() (Paths, error) {
-	content, err := c.folder("WP_CONTENT_DIR", "wp-content")
+	content, err := c.folder("WP_CONTENT_DIR", filepath.Join(c.Core, "wp-content"))
 	if err != nil {
 		return Paths{}, err
 	}
@@ -47,9 +47,10 @@ func (c Config) folder(name, fallback string) (string, error) {
 	case !filepath.IsAbs(v.Text) || strings.ContainsRune(v.Text, 0):
 		return "", fmt.Errorf("%s in %s, line %d: %q is no absolute path: give the whole path", name, v.File, v.Line, v.Text)
 	}
-	for _, root := range []string{c.Real, c.Root} {
-		if rel, err := filepath.Rel(root, v.Text); err == nil && filepath.IsLocal(rel) {
-			return rel, nil
+	// The core last: it lies below the others unless its folder is a link.
+	for _, at := range [][2]string{{c.Real, ""}, {c.Root, ""}, {c.ABSPATH, c.Core}} {
+		if rel, err := filepath.Rel(at[0], v.Text); err == nil && filepath.IsLocal(rel) {
+			return filepath.Join(at[1], rel), nil
 		}
 	}
 	return "", fmt.Errorf("%w: %s in %s, line %d is %q, the site is %q: name a folder above both as the site's root", ErrOutside, name, v.File, v.Line, v.Text, c.Root)

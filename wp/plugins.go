@@ -18,7 +18,7 @@ func plugins(t *Tree, p Paths, active ActiveState) ([]Component, error) {
 		return nil, fmt.Errorf("list plugins: %w", err)
 	}
 	on := map[string][]string{}
-	for _, f := range slices.Concat(active.Plugins, active.Network) {
+	for _, f := range active.plugins() {
 		if name, ok := pluginName(f); ok && !slices.Contains(on[name], f) {
 			on[name] = append(on[name], f)
 		}

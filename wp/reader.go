@@ -40,7 +40,7 @@ func (d definition) value() Value {
 // reader follows wp-config.php the way PHP would go and keeps what is certain.
 type reader struct {
 	files    files
-	core     string // ABSPATH without the final slash
+	entry    string // the folder of the index.php that is asked for
 	base     string // the folder of files, links resolved
 	consts   map[string]definition
 	vars     map[string]definition
@@ -64,10 +64,10 @@ type function struct {
 	busy     bool
 }
 
-func newReader(t files, base, core string) *reader {
+func newReader(t files, base, core, entry string) *reader {
 	return &reader{
 		files: t,
-		core:  core,
+		entry: entry,
 		base:  base,
 		// wp-load.php defines it before it loads wp-config.php.
 		consts: map[string]definition{"ABSPATH": {scalar: textOf(strings.TrimSuffix(core, "/") + "/"), sure: true, file: filepath.Join(core, "wp-load.php")}},

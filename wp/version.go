@@ -2,6 +2,7 @@ package wp
 
 import (
 	"fmt"
+	"path"
 	"regexp"
 )
 
@@ -13,15 +14,17 @@ const maxVersionFile = 64 << 10
 
 var versionLine = regexp.MustCompile(`(?m)^\s*\$wp_version\s*=\s*['"]([0-9A-Za-z.+_-]{1,64})['"]\s*;`)
 
-// Version reads WordPress's own version from its wp-includes/version.php.
-func Version(t *Tree) (string, error) {
-	b, err := t.ReadFile(versionFile, maxVersionFile)
+// Version reads WordPress's own version from the wp-includes/version.php of its
+// core, which lies in that folder of the tree, "" for the tree's own.
+func Version(t *Tree, core string) (string, error) {
+	file := path.Join(core, versionFile)
+	b, err := t.ReadFile(file, maxVersionFile)
 	if err != nil {
 		return "", err
 	}
 	m := versionLine.FindSubmatch(b)
 	if m == nil {
-		return "", fmt.Errorf("%s does not set $wp_version", t.path(versionFile))
+		return "", fmt.Errorf("%s does not set $wp_version", t.path(file))
 	}
 	return string(m[1]), nil
 }

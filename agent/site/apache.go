@@ -46,7 +46,6 @@ func (h *Host) modPHPSites(g gateway.Gateway, v gateway.Vhost, roots map[string]
 		if !v.RunsModPHP(s.Script()) {
 			continue
 		}
-		s.Version = h.version(s)
 		sites = append(sites, s)
 	}
 	return sites

@@ -21,11 +21,16 @@ func (e *NotFoundError) Error() string {
 }
 
 // Find returns the one site that name means: a domain (any of the vhost's names),
-// a root folder, or an id or its unique beginning of at least four digits.
+// a root folder by any of its paths, its core's folder, or an id or its unique
+// beginning of at least four digits.
 func Find(sites []Site, name string) (Site, error) {
+	given := identify(name)
 	for _, match := range []func(Site) bool{
 		func(s Site) bool { return s.Domain == name || s.ID == name },
 		func(s Site) bool { return strings.HasPrefix(name, "/") && s.Root == filepath.Clean(name) },
+		func(s Site) bool {
+			return strings.HasPrefix(name, "/") && (identify(s.Root) == given || identify(filepath.Join(s.Root, s.Core)) == given)
+		},
 		func(s Site) bool { host, base := split(name); return s.Base == base && s.Serves(host) },
 		func(s Site) bool { return len(name) >= 4 && strings.HasPrefix(s.ID, name) },
 	} {

@@ -8,9 +8,10 @@ package site
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"os/user"
 	"path/filepath"
 	"regexp"
@@ -29,7 +30,8 @@ import (
 type Site struct {
 	ID      string // stable for a root folder: twelve hex digits
 	Domain  string // the first name of its first vhost, with the subfolder if any
-	Root    string // ABSPATH, without a trailing slash
+	Root    string // the folder whose index.php answers, below which everything that may be changed lies
+	Core    string // ABSPATH below Root: "", or "wp" with Bedrock and where WordPress has its own folder
 	DocRoot string // the vhost's document root
 	Base    string // the URL path of Root below DocRoot: "" or "/blog"
 	Owner   uint32 // the pool's uid
@@ -42,6 +44,8 @@ type Site struct {
 	Location gateway.PHPLocation
 	Master   fpm.Master // without its pools; Process is zero when it does not run
 	Pool     fpm.Pool
+
+	inner []string // the roots of other sites within this one
 }
 
 // OwnerName is the owner's login name, or the uid when it has none.
@@ -55,16 +59,6 @@ func (s Site) OwnerName() string {
 // Serves reports whether host is one of the site's own names.
 func (s Site) Serves(host string) bool {
 	return slices.ContainsFunc(s.Vhosts, func(v gateway.Vhost) bool { return v.Serves(host) })
-}
-
-// Roots are the root folder and, where it differs, the same with its links
-// followed: PHP's messages show that one.
-func (s Site) Roots() []string {
-	real, err := filepath.EvalSymlinks(s.Root)
-	if err != nil || real == s.Root {
-		return []string{s.Root}
-	}
-	return []string{s.Root, real}
 }
 
 // Script is the URL path of the site's front controller.
@@ -93,11 +87,11 @@ func Discover(ctx context.Context, remembered Host, include func(root string) bo
 	for _, p := range append(problems, more...) {
 		h.Problems = append(h.Problems, p.Error())
 	}
-	h.Gateways = withRemembered(gateways, remembered.Gateways,
+	h.Gateways = withRemembered(gateways, there(remembered.Gateways, func(g gateway.Gateway) []string { return []string{g.Binary, g.Config} }),
 		func(g gateway.Gateway) string { return g.Binary + "\x00" + g.Config + "\x00" + g.Prefix },
 		func(g gateway.Gateway) gateway.Gateway { g.Process = process.Process{}; return g })
 	config := func(m fpm.Master) string { return m.Config }
-	h.Masters = withRemembered(masters, remembered.Masters, config,
+	h.Masters = withRemembered(masters, there(remembered.Masters, func(m fpm.Master) []string { return []string{m.Binary, m.Config} }), config,
 		func(m fpm.Master) fpm.Master { m.Process = process.Process{}; return m })
 	asked := len(h.Problems)
 	h.join(include)
@@ -125,6 +119,20 @@ func withRemembered[T any](running, remembered []T, key func(T) string, stopped 
 	return running
 }
 
+// there keeps what could be started again: all of its files still exist. An upgrade
+// of PHP takes the old one's away.
+func there[T any](remembered []T, files func(T) []string) []T {
+	return slices.DeleteFunc(slices.Clone(remembered), func(r T) bool {
+		return slices.ContainsFunc(files(r), func(file string) bool {
+			if file == "" {
+				return false
+			}
+			_, err := os.Stat(file)
+			return errors.Is(err, fs.ErrNotExist)
+		})
+	})
+}
+
 type pooled struct {
 	master fpm.Master
 	pool   fpm.Pool
@@ -143,8 +151,8 @@ func (h *Host) join(include func(string) bool) {
 			}
 		}
 	}
-	byRoot := map[string]*Site{}
-	var order []string
+	byRoot := map[folder]*Site{}
+	var order []*Site
 	roots := map[string][]string{}
 	for _, g := range h.Gateways {
 		bare := g
@@ -154,23 +162,37 @@ func (h *Host) join(include func(string) bool) {
 				continue
 			}
 			for _, s := range append(h.sitesOf(v, pools, roots), h.modPHPSites(g, v, roots)...) {
-				if known := byRoot[s.Root]; known != nil {
-					known.Vhosts = append(known.Vhosts, v)
+				here := identify(s.Root)
+				if known := byRoot[here]; known != nil {
+					known.meet(s, v)
 					continue
 				}
 				if include != nil && !include(s.Root) {
 					continue
 				}
+				s.Core, s.Version = h.core(s)
 				s.Gateway, s.Vhosts = bare, []gateway.Vhost{v}
-				byRoot[s.Root] = &s
-				order = append(order, s.Root)
+				byRoot[here] = &s
+				order = append(order, &s)
 			}
 		}
 	}
-	for _, root := range order {
-		h.Sites = append(h.Sites, *byRoot[root])
+	nest(order)
+	for _, s := range order {
+		h.Sites = append(h.Sites, *s)
 	}
 	sort.SliceStable(h.Sites, func(i, j int) bool { return h.Sites[i].Domain < h.Sites[j].Domain })
+}
+
+// meet joins a site that another vhost serves with the same one. Of two names of its
+// root the one through a link is kept: the releases behind it come and go.
+func (s *Site) meet(other Site, v gateway.Vhost) {
+	if other.Root != s.Root && linked(other.Root) && !linked(s.Root) {
+		s.Root, s.ID = other.Root, other.ID
+	}
+	if last := s.Vhosts[len(s.Vhosts)-1]; last.File != v.File || last.Line != v.Line || !slices.Equal(last.Names, v.Names) {
+		s.Vhosts = append(s.Vhosts, v)
+	}
 }
 
 // sitesOf lists the WordPress roots that v serves through a pool of ours.
@@ -220,7 +242,6 @@ func (h *Host) sitesOf(v gateway.Vhost, pools map[fpm.Address]pooled, roots map[
 				continue
 			}
 		}
-		s.Version = h.version(s)
 		sites = append(sites, s)
 	}
 	return sites
@@ -230,18 +251,21 @@ func (h *Host) sitesOf(v gateway.Vhost, pools map[fpm.Address]pooled, roots map[
 // chooses them.
 var plain = regexp.MustCompile(`^[A-Za-z0-9._/-]*$`)
 
-func (h *Host) version(s Site) string {
+// core finds where the site's core lies, and its version.
+func (h *Host) core(s Site) (core, version string) {
 	t, err := wp.OpenTree(s.Root, s.Owner)
 	if err != nil {
 		h.Problems = append(h.Problems, fmt.Sprintf("open %s: %v", s.Root, err))
-		return ""
+		return "", ""
 	}
 	defer t.Close()
-	v, err := wp.Version(t)
+	if core, err = wp.FindCore(t); err == nil {
+		version, err = wp.Version(t, core)
+	}
 	if err != nil {
 		h.Problems = append(h.Problems, fmt.Sprintf("version of %s: %v", s.Root, err))
 	}
-	return v
+	return core, version
 }
 
 // missing says in words that no pool answers a vhost's PHP location.
@@ -277,10 +301,4 @@ func domain(v gateway.Vhost) string {
 		}
 	}
 	return filepath.Base(v.Root)
-}
-
-// ID is the stable name of the site whose root folder is root.
-func ID(root string) string {
-	sum := sha256.Sum256([]byte(filepath.Clean(root)))
-	return hex.EncodeToString(sum[:6])
 }

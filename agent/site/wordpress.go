@@ -23,36 +23,88 @@ type WordPress struct {
 	Database error
 	// Identity names the database and prefix: copies of a site may share it.
 	Identity string
+
+	links wp.Links
 }
 
 // Read opens the site's folder and database and reads them. An error means that
-// the folder or wp-config.php could not be read at all.
+// the folder or wp-config.php could not be read at all, or, if it is
+// [wp.ErrUnknown], that PHP computes where the components lie or how the database
+// is reached: then only [Site.ReadInspected] can tell. With only the database
+// unknown, what the files say comes along with the error.
 func (s Site) Read(ctx context.Context) (WordPress, error) {
 	t, err := wp.OpenTree(s.Root, s.Owner)
 	if err != nil {
 		return WordPress{}, fmt.Errorf("open %s: %w", s.Root, err)
 	}
 	defer t.Close()
-	var w WordPress
-	if w.Config, err = wp.ReadConfig(t); err != nil {
+	c, err := wp.ReadConfigOf(t, s.Core)
+	if err != nil {
 		return WordPress{}, fmt.Errorf("read the configuration of %s: %w", s.Domain, err)
 	}
+	w := WordPress{Config: c}
+	w.Active, w.Identity, w.Database = readActive(ctx, c)
+	if w, err = s.read(t, w); err == nil && errors.Is(w.Database, wp.ErrUnknown) {
+		err = fmt.Errorf("read the configuration of %s: %w", s.Domain, w.Database)
+	}
+	return w, err
+}
+
+// ReadInspected is Read with what WordPress said of itself, which is taken from the
+// site and checked like everything else of it: folders must lie below the root.
+func (s Site) ReadInspected(ctx context.Context, i wp.Inspection) (WordPress, error) {
+	t, err := wp.OpenTree(s.Root, s.Owner)
+	if err != nil {
+		return WordPress{}, fmt.Errorf("open %s: %w", s.Root, err)
+	}
+	defer t.Close()
+	chroot, _ := s.Pool.Get("chroot")
+	c, err := wp.ReadInspected(t, s.Core, i, chroot)
+	if err != nil {
+		return WordPress{}, fmt.Errorf("read the configuration of %s: %w", s.Domain, err)
+	}
+	w := WordPress{Config: c}
+	w.Active, w.Identity, w.Database = readActive(ctx, c)
+	if w.Database != nil && i.Problem == "" {
+		// Its own user reached the database, ours does not: what it said must do.
+		w.Active = i.Active()
+	}
+	return s.read(t, w)
+}
+
+// read lists the components by a configuration.
+func (s Site) read(t *wp.Tree, w WordPress) (WordPress, error) {
+	var err error
 	if w.Paths, err = w.Config.Paths(); err != nil {
 		return WordPress{}, fmt.Errorf("read the configuration of %s: %w", s.Domain, err)
 	}
-	w.Active, w.Identity, w.Database = readActive(ctx, w.Config)
 	if w.Components, err = wp.Components(t, w.Paths, w.Active); err != nil {
 		return WordPress{}, fmt.Errorf("list the components of %s: %w", s.Domain, err)
 	}
 	if w.Switched, err = wp.SwitchedOff(t, w.Paths); err != nil {
 		return WordPress{}, fmt.Errorf("list what is switched off on %s: %w", s.Domain, err)
 	}
-	if w.Database != nil {
-		for i, c := range w.Components {
-			w.Components[i].Active = c.Kind == "plugin"
+	known := w.Database == nil || w.Active.Stylesheet != ""
+	for i, c := range w.Components {
+		switch {
+		case c.Kind == wp.KindDropIn && !w.Config.Heeds(c):
+			w.Components[i].Active = false
+		case c.Kind == wp.KindPlugin && !known:
+			w.Components[i].Active = true
 		}
 	}
+	w.links = wp.FindLinks(t, w.Paths, w.Components)
 	return w, nil
+}
+
+// Blame says which component a file belongs to, by its path alone: [wp.Blame] for
+// this site, links included. PHP names the file behind a link.
+func (w WordPress) Blame(s Site, file string) (id string, ok bool) {
+	roots := s.Roots()
+	if id, ok := wp.Blame(file, w.Paths, roots...); ok {
+		return id, true
+	}
+	return wp.Blame(w.links.Follow(s.Root, file), w.Paths, roots...)
 }
 
 func readActive(ctx context.Context, c wp.Config) (active wp.ActiveState, identity string, err error) {
