@@ -56,6 +56,19 @@ func (c Config) Const(name string) (Value, bool) {
 	return Value{}, false
 }
 
+// TellsDatabase says whether reading was enough for [OpenDatabase].
+func (c Config) TellsDatabase() bool {
+	for _, name := range accessConstants {
+		if v, ok := c.Const(name); ok && !v.Known {
+			return false
+		}
+	}
+	return c.Prefix.Known
+}
+
+// accessConstants are how a database is reached.
+var accessConstants = [...]string{"DB_NAME", "DB_USER", "DB_PASSWORD", "DB_HOST"}
+
 // ErrUnknown says that a needed value of wp-config.php is computed by PHP.
 var ErrUnknown = errors.New("the value is computed by PHP")
 

@@ -55,7 +55,7 @@ func OpenDatabase(ctx context.Context, c Config, defaultSocket string) (*Databas
 		}
 	}
 	values := map[string]string{}
-	for _, name := range []string{"DB_NAME", "DB_USER", "DB_PASSWORD", "DB_HOST"} {
+	for _, name := range accessConstants {
 		v, ok := c.Const(name)
 		if !ok {
 			return nil, fmt.Errorf("%s is not defined in %s: add it there", name, c.File)

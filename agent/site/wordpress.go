@@ -72,6 +72,27 @@ func (s Site) ReadInspected(ctx context.Context, i wp.Inspection) (WordPress, er
 	return s.read(t, w)
 }
 
+// Config reads the site's wp-config.php. Of a site that only its root and owner are
+// known of, the core is looked for first.
+func (s Site) Config() (wp.Config, error) {
+	t, err := wp.OpenTree(s.Root, s.Owner)
+	if err != nil {
+		return wp.Config{}, fmt.Errorf("open %s: %w", s.Root, err)
+	}
+	defer t.Close()
+	core := s.Core
+	if core == "" {
+		if core, err = wp.FindCore(t); err != nil {
+			return wp.Config{}, err
+		}
+	}
+	c, err := wp.ReadConfigOf(t, core)
+	if err != nil {
+		return wp.Config{}, fmt.Errorf("read the configuration of %s: %w", s.Root, err)
+	}
+	return c, nil
+}
+
 // read lists the components by a configuration.
 func (s Site) read(t *wp.Tree, w WordPress) (WordPress, error) {
 	var err error
