@@ -25,7 +25,7 @@ type copied struct {
 	warm   bool          // it has given a healthy answer
 	busy   int           // requests that workers have
 	spares []*fcgi.Begun // requests begun, each with a worker that waits for the rest
-	killed map[int]bool  // workers that were ended from here
+	killed map[int]bool  // workers that were ended from here, or whose end is some request's
 }
 
 const (
@@ -140,8 +140,13 @@ func (c *copied) end(pid int) error {
 	return nil
 }
 
-func (c *copied) wasEnded(pid int) bool {
+// claim takes a worker's end for one request, unless it is accounted for.
+func (c *copied) claim(pid int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.killed[pid]
+	if c.killed[pid] {
+		return false
+	}
+	c.killed[pid] = true
+	return true
 }

@@ -133,9 +133,10 @@ func (c *copied) exit(start time.Time) *errlog.Exit {
 		if err != nil {
 			return nil
 		}
-		for i := len(records) - 1; i >= 0; i-- {
-			// FPM writes whole seconds.
-			if e := records[i].Exit; e != nil && !records[i].Time.Before(start.Truncate(time.Second)) && !c.wasEnded(e.PID) {
+		for _, r := range records {
+			// FPM writes whole seconds, and each end is of one request: the one before
+			// this one may have died in the same second, of something else.
+			if e := r.Exit; e != nil && !r.Time.Before(start.Truncate(time.Second)) && c.claim(e.PID) {
 				return e
 			}
 		}
