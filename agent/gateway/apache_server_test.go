@@ -146,8 +146,8 @@ func get(t testing.TB, addr, host, path string, header ...string) (int, string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	var status int
-	_, _ = fmt.Sscanf(string(answer), "HTTP/1.1 %d", &status)
+	var minor, status int // mod_php answers HTTP/1.0 where a script died
+	_, _ = fmt.Sscanf(string(answer), "HTTP/1.%d %d", &minor, &status)
 	headers, body, _ := strings.Cut(string(answer), "\r\n\r\n")
 	if strings.Contains(strings.ToLower(headers), "transfer-encoding: chunked") {
 		body = unchunk(body)
@@ -165,5 +165,12 @@ func unchunk(s string) string {
 		}
 		b.WriteString(rest[:n])
 		s = strings.TrimPrefix(rest[n:], "\r\n")
+	}
+}
+
+func mkfifo(t *testing.T, name string) {
+	t.Helper()
+	if err := syscall.Mkfifo(name, 0o600); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -168,7 +168,7 @@ func vhostOf(t testing.TB, g Gateway, name string) Vhost {
 
 func TestApacheDiscovered(t *testing.T) {
 	t.Parallel()
-	dir, _, cmd := startApache(t, apachePrefork, `
+	dir, addr, cmd := startApache(t, apachePrefork, `
 <FilesMatch ".+\.ph(?:ar|p|tml)$">
   SetHandler application/x-httpd-php
 </FilesMatch>
@@ -201,6 +201,7 @@ DocumentRoot ${APACHE_TEST_ROOT}/www
 	if !v.ModPHP || v.Root != dir+"/www" || !v.Serves("main.test") || v.RunsModPHP("/off/x.php") || v.RunsModPHP("/style.css") || len(v.Listens) != 1 {
 		t.Errorf("the main server: %+v", v)
 	}
+	modPHPFails(t, dir, addr)
 }
 
 func TestApacheMastersOnly(t *testing.T) {

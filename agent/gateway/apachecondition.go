@@ -39,7 +39,11 @@ func (c *apacheConditions) take(f *apacheFiles, line string, number int) (bool, 
 	if !ok || !isCondition(name) {
 		return c.off > 0, nil
 	}
-	on := c.off > 0 || f.holds(name, f.expand(rest), where)
+	rest, err := f.expand(rest)
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", where, err)
+	}
+	on := c.off > 0 || f.holds(name, rest, where)
 	if !on {
 		c.off++
 	}

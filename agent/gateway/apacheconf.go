@@ -225,12 +225,17 @@ func (c *apacheReader) host(s apacheServer, d *apacheDirective) Vhost {
 			v.Names = append(v.Names, name)
 		}
 	}
-	v.Rules = []Rule{} // not nil: these are rules of Apache, even if there are none
+	v.Rules = []Rule{}
 	if v.Returns = s.redirect.of(v.Names, s.tls); v.Returns != "" {
 		return v
 	}
 	c.rules(&v, s)
 	v.ModPHP = v.RunsModPHP("/index.php")
+	if v.ModPHP && (c.run.has("mpm_itk_module") || c.run.has("ruid2_module")) {
+		// These choose the user for each request, and not only by vhost.
+		v.ModPHP = false
+		c.problems.add(d.where(), "whom its PHP runs as depends on mpm_itk or mod_ruid2, which is not known here")
+	}
 	return v
 }
 

@@ -69,7 +69,7 @@ func (r *apacheRun) included(line string, parents []string) []string {
 	depth := (len(line)-len(rest))/2 - 1
 	head, file, ok := strings.Cut(rest, ") ")
 	number, parens := strings.CutPrefix(head, "(")
-	if !ok || !parens || depth < 0 || depth > len(parents) || depth > maxDepth {
+	if !ok || !parens || file == "" || depth < 0 || depth > len(parents) || depth > maxDepth {
 		return parents
 	}
 	if depth == 0 {

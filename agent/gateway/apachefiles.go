@@ -10,7 +10,7 @@ import (
 
 const (
 	maxApacheFiles = 100_000 // files read for one configuration
-	maxApacheLine  = 16 << 20
+	maxApacheLine  = 1 << 20 // bytes, with its variables filled in
 )
 
 // apacheFiles reads the configuration's files, for servers without mod_info. Which files an Include stands for is
@@ -94,21 +94,23 @@ func (f *apacheFiles) text(name, text string, depth int) error {
 	lines := strings.Split(text, "\n")
 	for i := 0; i < len(lines); i++ {
 		first := i + 1
-		line := strings.TrimSuffix(lines[i], "\r")
-		for strings.HasSuffix(line, `\`) && i+1 < len(lines) && len(line) < maxApacheLine {
+		for i+1 < len(lines) && strings.HasSuffix(strings.TrimSuffix(lines[i], "\r"), `\`) {
 			i++
-			line = line[:len(line)-1] + strings.TrimSuffix(lines[i], "\r")
 		}
-		line = strings.TrimSpace(line)
+		line := continued(lines[first-1 : i+1])
 		if line == "" || line[0] == '#' {
 			continue
 		}
-		if taken, err := c.take(f, line, first); err != nil {
+		taken, err := c.take(f, line, first)
+		if err != nil {
 			return err
-		} else if taken {
+		}
+		if taken {
 			continue
 		}
-		line = f.expand(line)
+		if line, err = f.expand(line); err != nil {
+			return fmt.Errorf("%s:%d: %w", name, first, err)
+		}
 		word, rest := cutBlank(line)
 		switch strings.ToLower(word) {
 		case "include", "includeoptional":
@@ -134,6 +136,19 @@ func (f *apacheFiles) text(name, text string, depth int) error {
 	return c.done()
 }
 
+// continued joins lines that end with a backslash to those after them.
+func continued(lines []string) string {
+	var b strings.Builder
+	for i, line := range lines {
+		line = strings.TrimSuffix(line, "\r")
+		if i < len(lines)-1 {
+			line = strings.TrimSuffix(line, `\`)
+		}
+		b.WriteString(line)
+	}
+	return strings.TrimSpace(b.String())
+}
+
 func endOf(end string, lines []string, from int) int {
 	for i := from; i < len(lines); i++ {
 		if strings.EqualFold(strings.TrimSpace(lines[i]), end) {
@@ -155,17 +170,18 @@ func (f *apacheFiles) define(word string, args []string) {
 	}
 }
 
-// expand replaces ${NAME}; an unknown name stays as written, as in Apache (ap_resolve_env).
-func (f *apacheFiles) expand(line string) string {
+// expand replaces ${NAME}; an unknown name stays as written, as in Apache (ap_resolve_env). Variables that hold others
+// could double with every line.
+func (f *apacheFiles) expand(line string) (string, error) {
 	if !strings.Contains(line, "${") {
-		return line
+		return line, nil
 	}
 	var b strings.Builder
-	for {
+	for b.Len() <= maxApacheLine {
 		before, rest, ok := strings.Cut(line, "${")
 		b.WriteString(before)
 		if !ok {
-			return b.String()
+			return b.String(), nil
 		}
 		name, after, closed := strings.Cut(rest, "}")
 		value, known := f.defines[name]
@@ -180,4 +196,5 @@ func (f *apacheFiles) expand(line string) string {
 		b.WriteString(value)
 		line = after
 	}
+	return "", fmt.Errorf("the line has more than %d bytes with its variables filled in", maxApacheLine)
 }

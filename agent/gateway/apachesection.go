@@ -119,5 +119,8 @@ func (c *apacheReader) rules(v *Vhost, s apacheServer) {
 			v.Rules = append(v.Rules, r)
 		}
 	}
-	v.Rules = append(local, v.Rules...)
+	v.Rules = slices.Concat(local, v.Rules)
+	if v.Rules == nil {
+		v.Rules = []Rule{} // not nil: these are rules of Apache, even if there are none
+	}
 }
