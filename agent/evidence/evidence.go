@@ -122,18 +122,25 @@ func (m Marks) window(file string) (*bytes.Reader, error) {
 func (m Marks) fresh(t time.Time) bool { return !t.Before(m.since.Truncate(time.Second)) }
 
 func (m Marks) gateway(f *diagnose.Facts, s site.Site) error {
+	scan := gateway.ScanNginxLog
+	if s.Gateway.Kind == apache {
+		scan = gateway.ScanApacheLog
+	}
 	for _, file := range gatewayLogs(s) {
 		r, err := m.window(file)
 		if err != nil {
 			return err
 		}
-		err = gateway.ScanNginxLog(r, time.Local, func(l gateway.LogRecord) bool {
-			if !m.fresh(l.Time) || !ofSite(l, s) {
+		err = scan(r, time.Local, func(l gateway.LogRecord) bool {
+			if !m.fresh(l.Time) {
 				return true
 			}
-			f.Gateway = append(f.Gateway, diagnose.Line[gateway.LogRecord]{File: file, Record: l})
+			of := ofSite(l, s, file)
+			if of {
+				f.Gateway = append(f.Gateway, diagnose.Line[gateway.LogRecord]{File: file, Record: l})
+			}
 			for _, text := range errlog.SplitMessages(l.Stderr) {
-				if e, ok := errlog.ParsePHPError(text); ok {
+				if e, ok := errlog.ParsePHPError(text); ok && (of || s.Gateway.Kind == apache && s.Owns(e.File)) {
 					e.Time = l.Time
 					f.PHP = append(f.PHP, diagnose.Line[errlog.PHPError]{File: file, Record: e})
 				}
@@ -147,20 +154,28 @@ func (m Marks) gateway(f *diagnose.Facts, s site.Site) error {
 	return nil
 }
 
+// apache is the Kind of that gateway.
+const apache = "apache"
+
 // ofSite: nginx writes its own name of the vhost, which no visitor can choose.
-func ofSite(l gateway.LogRecord, s site.Site) bool {
-	return slices.ContainsFunc(s.Vhosts, func(v gateway.Vhost) bool { return v.LogName() == l.Server })
+// Apache's records are known by the file that they are in, by the pool that they
+// name, and where Apache runs PHP itself a child's end concerns whoever it serves.
+func ofSite(l gateway.LogRecord, s site.Site, file string) bool {
+	if s.Gateway.Kind != apache {
+		return slices.ContainsFunc(s.Vhosts, func(v gateway.Vhost) bool { return v.LogName() == l.Server })
+	}
+	_, _, died := l.Died()
+	return died && s.Handler == site.ModPHP || ownLog(s, file) || l.UpstreamAddr.Addr != "" && l.UpstreamAddr == s.Pool.Listen()
 }
 
 func (m Marks) master(f *diagnose.Facts, s site.Site) error {
-	roots := s.Roots()
 	for _, file := range masterLogs(s) {
 		r, err := m.window(file)
 		if err != nil {
 			return err
 		}
 		err = errlog.ScanFPM(r, time.Local, func(l errlog.FPMRecord) bool {
-			if m.fresh(l.Time) && l.Pool == s.Pool.Name && (l.Slow == nil || ofScript(l.Slow.Script, roots)) {
+			if m.fresh(l.Time) && l.Pool == s.Pool.Name && (l.Slow == nil || s.Owns(l.Slow.Script)) {
 				f.FPM = append(f.FPM, diagnose.Line[errlog.FPMRecord]{File: file, Record: l})
 			}
 			return true
@@ -172,20 +187,14 @@ func (m Marks) master(f *diagnose.Facts, s site.Site) error {
 	return nil
 }
 
-// ofScript: several sites may share a pool. FPM cuts a script's name, from its end.
-func ofScript(script string, roots []string) bool {
-	return slices.ContainsFunc(roots, func(root string) bool { return strings.HasPrefix(script, root+"/") })
-}
-
 func (m Marks) slow(f *diagnose.Facts, s site.Site) error {
-	roots := s.Roots()
 	for _, file := range slowLogs(s) {
 		r, err := m.window(file)
 		if err != nil {
 			return err
 		}
 		err = errlog.ScanSlow(r, time.Local, func(l errlog.SlowTrace) bool {
-			if m.fresh(l.Time) && l.Pool == s.Pool.Name && ofScript(l.Script, roots) {
+			if m.fresh(l.Time) && l.Pool == s.Pool.Name && s.Owns(l.Script) {
 				f.Traces = append(f.Traces, diagnose.Line[errlog.SlowTrace]{File: file, Record: l})
 			}
 			return true
@@ -219,8 +228,10 @@ func (m Marks) php(f *diagnose.Facts, s site.Site) error {
 
 // gatewayLogs are the error logs of the site's vhosts and PHP location.
 func gatewayLogs(s site.Site) []string {
-	var files []string
-	files = append(files, s.Location.ErrorLogs...)
+	files := slices.Clone(s.Location.ErrorLogs)
+	if s.Gateway.Kind == apache { // where its master writes
+		files = append(files, s.Gateway.ErrorLogs...)
+	}
 	for _, v := range s.Vhosts {
 		files = append(files, v.ErrorLogs...)
 	}

@@ -51,7 +51,7 @@ func Failing(s site.Site, since time.Time, most int) ([]FailingURL, error) {
 		if r == never || v.empty && r != page {
 			return // wp-cron.php and its like are always empty
 		}
-		if v.status == http.StatusServiceUnavailable && s.Gateway.Kind == "nginx" {
+		if v.status == http.StatusServiceUnavailable && s.Gateway.Kind != apache {
 			// nginx' own 503 is a rate limit, PHP's an intended one; Apache says so for a dead worker.
 			r = aside
 		}

@@ -38,7 +38,7 @@ func (o *once) look(s site.Site, now time.Time) {
 	}
 	defer t.Close()
 	var coreErr error
-	o.core, coreErr = wp.CoreCheck(t, "")
+	o.core, coreErr = wp.CoreCheck(t, s.Core)
 	o.err = errors.Join(err, coreErr)
 }
 

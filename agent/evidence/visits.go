@@ -58,13 +58,13 @@ func visits(s site.Site, since time.Time, yield func(visit)) error {
 			})
 		}))
 	}
-	if s.Gateway.Kind != "nginx" {
+	if s.Gateway.Kind == apache {
 		return errors.Join(problems...) // Apache's error log does not name the URL
 	}
 	for _, file := range gatewayLogs(s) {
 		problems = append(problems, tails(file, func(text []byte) error {
 			return gateway.ScanNginxLog(bytes.NewReader(text), time.Local, func(r gateway.LogRecord) bool {
-				if status := statusOf(r); status != 0 && !r.Time.Before(since) && ofSite(r, s) {
+				if status := statusOf(r); status != 0 && !r.Time.Before(since) && ofSite(r, s, file) {
 					method, uri, host := requestOf(r)
 					yield(visit{at: r.Time, method: method, uri: uri, host: host, status: status, php: true, log: file})
 				}

@@ -166,6 +166,7 @@ func TestHostileGateway(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			short := short
 			s := raw(t, func(c net.Conn) {
 				// Closing with the request unread would reset the connection.
 				if _, err := http.ReadRequest(bufio.NewReader(c)); err != nil {
@@ -173,6 +174,9 @@ func TestHostileGateway(t *testing.T) {
 				}
 				tc.answer(c)
 			})
+			if tc.outcome != GatewayTimeout {
+				short.Timeout = time.Minute
+			}
 			r := ByFront(context.Background(), s, Home(s), short)
 			if r.Outcome != tc.outcome || r.Bytes > short.Body {
 				t.Errorf("got %s with %d bytes (%s), want %s", r.Outcome, r.Bytes, r.Detail, tc.outcome)
