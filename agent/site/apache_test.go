@@ -141,3 +141,31 @@ func wantLogged(t *testing.T, file, want string) {
 	}
 	t.Errorf("%s never says %q", file, want)
 }
+
+// An Apache that would run a site's code as root has no sites.
+func TestModPHPAsRootIsLeftOut(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	for file, text := range map[string]string{"index.php": "<?php require 'wp-load.php';", "wp-load.php": "<?php", "wp-includes/version.php": "<?php\n$wp_version = '6.1.9';\n",
+		"wp-settings.php": "<?php", "wp-blog-header.php": "<?php"} {
+		path := filepath.Join(root, file)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for user, want := range map[uint32]string{0: "as root", 54321: "has no name", 33: ""} {
+		h, err := site.Discover(context.Background(), site.Host{Gateways: []gateway.Gateway{{Kind: "apache", User: user, Prefix: root, Vhosts: []gateway.Vhost{{
+			Names: []string{"shop.example"}, Root: root, ModPHP: true, Rules: []gateway.Rule{{Kind: "sethandler", Args: []string{"php-script"}, PHP: gateway.ModPHP}}}}}}},
+			func(r string) bool { return r == root })
+		if err != nil {
+			t.Fatal(err)
+		}
+		problems := strings.Join(h.Problems, "\n")
+		if len(h.Sites) != 1 != (want != "") || !strings.Contains(problems, want) {
+			t.Errorf("user %d: %d sites, problems: %s", user, len(h.Sites), problems)
+		}
+	}
+}
