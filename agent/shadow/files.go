@@ -1,6 +1,7 @@
 package shadow
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -153,25 +154,50 @@ func (s *Shadow) hidden(masked []wp.Component) ([]wp.Component, error) {
 
 // Untestable are the ids among components that cannot be hidden on this host, and why.
 func (s *Shadow) Untestable(components []wp.Component) (ids []string, why string) {
-	var t *wp.Tree
-	err := s.files.none
-	if err == nil {
-		if t, err = wp.OpenTree(s.site.Root, s.site.Owner); err == nil {
-			defer t.Close()
-		}
-	}
 	for _, c := range components {
 		if wp.Filterable(c) {
 			continue
 		}
-		cannot := err
-		if cannot == nil {
-			_, cannot = real(t, filepath.Dir(c.Path))
-		}
-		if cannot != nil {
+		if err := s.testable(c); err != nil {
 			ids = append(ids, c.ID())
-			why = cannot.Error()
+			why = err.Error()
 		}
 	}
 	return ids, why
+}
+
+func (s *Shadow) testable(c wp.Component) error {
+	if s.files.none != nil {
+		return s.files.none
+	}
+	t, err := wp.OpenTree(s.site.Root, s.site.Owner)
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	dir, err := real(t, filepath.Dir(c.Path))
+	if err != nil || s.files.covers(dir) {
+		return err
+	}
+	// It lies on another file system, where an overlay was not tried yet.
+	ctx, cancel := context.WithTimeout(context.Background(), directTimeout)
+	defer cancel()
+	copy, err := s.copies.take(ctx, []wp.Component{c})
+	if err == nil {
+		s.copies.give(copy)
+	}
+	return err
+}
+
+// covers says whether a folder lies in one that every copy has an overlay over.
+func (f files) covers(dir string) bool {
+	device := func(path string) (uint64, bool) {
+		var st syscall.Stat_t
+		return st.Dev, syscall.Lstat(path, &st) == nil
+	}
+	there, ok := device(dir)
+	return ok && slices.ContainsFunc(f.dirs, func(d string) bool {
+		here, ok := device(d)
+		return ok && here == there && (dir == d || strings.HasPrefix(dir, d+"/"))
+	})
 }

@@ -2,6 +2,7 @@ package shadow
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -105,11 +106,7 @@ func TestFileSystemMasks(t *testing.T) {
 	if err := unix.Mount("tmpfs", uploads, "tmpfs", 0, fmt.Sprintf("mode=755,uid=%d", st.site.Owner)); err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
-		if err := unix.Unmount(uploads, unix.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	}()
+	defer unmount(t, uploads)
 	st.put(t, "wp-content/uploads/there", "yes")
 	st.put(t, "wp-content/plugins/plugin-01/plugin-01.php", "<?php\n/* Plugin Name: Writer */\n"+writer)
 	st.put(t, "wp-content/mu-plugins/bad.php", "<?php exit;")
@@ -205,6 +202,44 @@ func TestWithoutOverlays(t *testing.T) {
 		t.Errorf("a must-use plugin masked: %v", err)
 	}
 
+	// So it is where the site lies on as many overlays as the kernel allows.
+	for range 2 {
+		layers := t.TempDir()
+		if err := unix.Mount("tmpfs", layers, "tmpfs", 0, ""); err != nil {
+			t.Fatal(err)
+		}
+		defer unmount(t, layers)
+		if err := errors.Join(os.Mkdir(layers+"/u", 0o755), os.Mkdir(layers+"/w", 0o755)); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Mount("overlay", st.site.Root, "overlay", 0, "lowerdir="+st.site.Root+",upperdir="+layers+"/u,workdir="+layers+"/w"); err != nil {
+			t.Fatal(err)
+		}
+		defer unmount(t, st.site.Root)
+	}
+	deep := st.start(t)
+	defer deep.close(t)
+	if ids, why := deep.Untestable([]wp.Component{mu, plugin}); len(ids) != 1 || !strings.Contains(why, "no overlay can be laid over the site's files") {
+		t.Errorf("untestable are %v: %s", ids, why)
+	}
+	if a := ask(t, deep, plugin); a.Outcome != probe.Healthy {
+		t.Errorf("a plugin masked on overlays: %+v", a)
+	}
+}
+
+func unmount(t testing.TB, at string) {
+	t.Helper()
+	if err := unix.Unmount(at, unix.MNT_DETACH); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRefusedLinkIsNotHidden(t *testing.T) {
+	t.Parallel()
+	st := newStage(t, lab.Options{})
+	st.put(t, "wp-content/mu-plugins/m.php", "<?php")
+	st.read(t)
+	mu := st.component(t, "mu-plugin:m.php")
 	// A link that is not the owner's is not followed, so what it leads to cannot be hidden.
 	over := st.start(t)
 	defer over.close(t)
@@ -218,7 +253,7 @@ func TestWithoutOverlays(t *testing.T) {
 	if err := os.Lchown(must, 65534, 65534); err != nil {
 		t.Fatal(err)
 	}
-	if ids, why := over.Untestable([]wp.Component{mu, plugin}); len(ids) != 1 || !strings.Contains(why, wp.ErrRefused.Error()) {
+	if ids, why := over.Untestable([]wp.Component{mu}); len(ids) != 1 || !strings.Contains(why, wp.ErrRefused.Error()) {
 		t.Errorf("untestable are %v: %s", ids, why)
 	}
 	if _, err := over.Ask(context.Background(), probe.Home(st.site), []wp.Component{mu}); err == nil {

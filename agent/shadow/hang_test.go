@@ -67,7 +67,7 @@ func side(t testing.TB, sh *Shadow, masks ...[]wp.Component) []Answer {
 func TestColdPageIsNoHang(t *testing.T) {
 	t.Parallel()
 	st := newStage(t, lab.Options{Plugins: 2})
-	for i := range 150 {
+	for i := range 300 {
 		var b strings.Builder
 		b.WriteString("<?php\n")
 		for f := range 300 {
@@ -76,7 +76,7 @@ func TestColdPageIsNoHang(t *testing.T) {
 		}
 		st.put(t, fmt.Sprintf("wp-content/plugins/plugin-01/part-%d.php", i), b.String())
 	}
-	st.put(t, "wp-content/plugins/plugin-01/plugin-01.php", "<?php\n/* Plugin Name: Big */\nfor ($i = 0; $i < 150; $i++) { require __DIR__ . \"/part-$i.php\"; }\n")
+	st.put(t, "wp-content/plugins/plugin-01/plugin-01.php", "<?php\n/* Plugin Name: Big */\nini_set('memory_limit', '-1');\nfor ($i = 0; $i < 300; $i++) { require __DIR__ . \"/part-$i.php\"; }\n")
 	sh := st.start(t)
 	defer sh.close(t)
 	for _, a := range side(t, sh, nil, st.wp.Plugins()) {

@@ -34,15 +34,15 @@ func (w *wait) look(ctx context.Context) (hung bool, err error) {
 	if err := r.trace(); err != nil {
 		return false, err
 	}
+	how, shown := r.hangs()
 	if r.traced.IsZero() {
 		// Where it stands is not to be known here: asking again would not help.
-		w.believed = waited >= s.sight.patience(works, false)+untraced
+		w.believed = waited >= s.sight.patience(how, false)+untraced
 		return w.believed, nil
 	}
 	if w.place == "" {
 		w.place, w.blamed = s.sight.look(r.frames)
 	}
-	how, shown := r.hangs()
 	if waited < s.sight.patience(how, shown && s.sight.known(w.place)) {
 		return false, nil
 	}

@@ -275,7 +275,7 @@ func TestPrivateJoinsTheMountsOfTheLiveMaster(t *testing.T) {
 		t.Errorf("without a live master the copy says %q", got)
 	}
 	m.Process = running
-	with := startCopy(t, m, PrivateOptions{Dir: base, Prepend: []byte("<?php\n")})
+	with := startCopy(t, m, PrivateOptions{Dir: base, Prepend: []byte("<?php\n"), Overlays: []Overlay{{Dir: dir + "/hidden"}}})
 	if got := says(t, with.Socket(), dir+"/x.php"); got != "seen" {
 		t.Errorf("beside the live master the copy says %q", got)
 	}
