@@ -45,7 +45,7 @@ func (s *stage) measure(ctx context.Context, w way, fault string, rate int, limi
 		return r, err
 	}
 	v := s.invite(ctx, fault, rate)
-	time.Sleep(time.Second) // visitors meet the fault before anybody does something about it
+	time.Sleep(s.suffer)
 	var d deeds
 	bounded, cancel := context.WithTimeout(ctx, limit)
 	start := time.Now()

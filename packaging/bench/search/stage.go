@@ -30,6 +30,7 @@ type stage struct {
 	active    string    // the option active_plugins as it was
 	stamp     time.Time // newest mtime given to a file
 	runs      int
+	suffer    time.Duration // how long visitors meet the fault before anybody does something about it
 }
 
 func newStage(ctx context.Context, n int, terminate time.Duration, wpmend string) (*stage, error) {
@@ -37,7 +38,7 @@ func newStage(ctx context.Context, n int, terminate time.Duration, wpmend string
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{lab: l, n: n, terminate: terminate, wpmend: wpmend,
+	s := &stage{lab: l, n: n, terminate: terminate, wpmend: wpmend, suffer: time.Second,
 		plugins: filepath.Join(l.Site(0).Root, "wp-content/plugins"), pristine: filepath.Join(l.Dir, "pristine")}
 	if err := copyTree(s.plugins, s.pristine); err != nil {
 		return nil, errors.Join(err, l.Close())
