@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 const (
@@ -19,6 +20,10 @@ const (
 	// maxBlogOption bounds what is read of one blog's option; a list of a hundred
 	// plugins has 5 kB.
 	maxBlogOption = 128 << 10
+	// maxBlogLists bounds the lists of all blogs together, blogsTimeout the time
+	// that they may take.
+	maxBlogLists = 32 << 20
+	blogsTimeout = 20 * time.Second
 )
 
 // readBlogs adds what a network's other blogs have switched on.
@@ -30,8 +35,8 @@ func (d *Database) readBlogs(ctx context.Context, a *ActiveState) error {
 	if err != nil {
 		return fmt.Errorf("read the network's blogs: %w", err)
 	}
-	unread := map[int64]bool{}
-	value := fmt.Sprintf("IF(LENGTH(option_value) > %d, NULL, CAST(option_value AS BINARY))", maxBlogOption)
+	unread, left := map[int64]bool{}, maxBlogLists
+	value := fmt.Sprintf("IF(LENGTH(option_value) > %d, '?', CAST(option_value AS BINARY))", maxBlogOption)
 	err = d.eachBlog(ctx, blogs, value, func(blog int64, name, value string) error {
 		if name != "active_plugins" {
 			if value != "" && !slices.Contains(a.Themes, value) {
@@ -40,7 +45,7 @@ func (d *Database) readBlogs(ctx context.Context, a *ActiveState) error {
 			return nil
 		}
 		files, err := PluginList([]byte(value))
-		if err != nil || value == "" {
+		if left -= len(value); err != nil || left < 0 {
 			unread[blog] = true
 			return nil
 		}
@@ -96,6 +101,8 @@ func (d *Database) otherBlogs(ctx context.Context) (blogs []int64, more int, err
 // eachBlog reads of each blog the options that switch components on. Value is what
 // is asked of each, in SQL.
 func (d *Database) eachBlog(ctx context.Context, blogs []int64, value string, option func(blog int64, name, value string) error) error {
+	ctx, cancel := context.WithTimeout(ctx, blogsTimeout)
+	defer cancel()
 	for some := range slices.Chunk(blogs, blogsAtOnce) {
 		var parts []string
 		for _, blog := range some {

@@ -155,6 +155,78 @@ func TestNetworkPlugins(t *testing.T) {
 	}
 }
 
+// TestBlogs: options of blogs are called by the blog's number, and what a network
+// has switched on is known without trusting its tables.
+func TestBlogs(t *testing.T) {
+	t.Parallel()
+	s := database(t)
+	ctx := context.Background()
+	single := s.shop(t, "blogs", "utf8mb4")
+	c := single.with("MULTISITE", "1")
+	s.run(t, "CREATE TABLE blogs.wp_blogs (blog_id bigint(20) PRIMARY KEY, site_id bigint(20), archived tinyint, spam tinyint, deleted tinyint)")
+	s.set(t, "blogs", "active_plugins", []byte(`a:1:{i:0;s:9:"one/a.php";}`))
+	s.set(t, "blogs", "template", []byte("main"))
+	s.set(t, "blogs", "blog-2:template", []byte("called like blog 2's"))
+	for blog, list := range map[int]string{2: `a:1:{i:0;s:9:"two/b.php";}`, 3: "a:0:{}", 4: `a:9:{broken`, 5: strings.Repeat("x", maxBlogOption+1), 6: `a:1:{i:0;s:9:"six/c.php";}`, 7: `a:1:{i:0;s:9:"net/d.php";}`} {
+		s.run(t, fmt.Sprintf("CREATE TABLE blogs.wp_%d_options LIKE blogs.wp_options", blog),
+			fmt.Sprintf("INSERT INTO blogs.wp_%d_options (option_name, option_value) VALUES ('active_plugins', '%s'), ('template', 'parent'), ('stylesheet', 'child-%d')", blog, list, blog))
+	}
+	s.run(t, "INSERT INTO blogs.wp_blogs VALUES (1,1,0,0,0), (2,1,0,0,0), (3,1,0,0,0), (4,1,0,0,0), (5,1,0,0,0), (6,1,0,1,0), (7,2,0,0,0), (8,1,0,0,0), (-9,1,0,0,0)")
+	d := open(t, c)
+	a, err := ReadActive(ctx, d)
+	want := ActiveState{Plugins: []string{"one/a.php"}, Template: "main", Blogs: map[int64][]string{2: {"two/b.php"}},
+		Themes: []string{"child-2", "child-3", "child-4", "child-5", "parent"}, BlogsUnread: 2}
+	if err != nil || !reflect.DeepEqual(a, want) {
+		t.Errorf("%+v %v", a, err)
+	}
+	if a, err := ReadActive(ctx, open(t, single)); err != nil || a.Blogs != nil || a.Themes != nil {
+		t.Errorf("a site that left its network: %+v %v", a, err)
+	}
+	got, err := d.Options(ctx, "template", "blog-1:template", "blog-2:template", "blog-3:stylesheet", "blog-8:template", "blog-02:template", "network:x")
+	if fmt.Sprintf("%s", got) != "map[blog-1:template:main blog-2:template:parent blog-3:stylesheet:child-3 template:main]" || err != nil {
+		t.Errorf("%s %v", got, err)
+	}
+	before, err := d.RawOptions(ctx)
+	if err != nil || len(before) != 2+3*4 || before["blog-2:active_plugins"] == "" || before["template"] == before["blog-2:template"] {
+		t.Errorf("raw options: %v %v", before, err)
+	}
+	if ok, err := d.SwapOption(ctx, "blog-2:template", []byte("parent"), []byte("other")); !ok || err != nil {
+		t.Errorf("swap: %v %v", ok, err)
+	}
+	for _, name := range []string{"blog-8:template", "blog-2:none"} {
+		if ok, err := d.SwapOption(ctx, name, nil, []byte("x")); ok || err != nil && !errors.Is(err, ErrNoTable) {
+			t.Errorf("%s: swapped what is not there: %v", name, err)
+		}
+	}
+	after, err := d.RawOptions(ctx)
+	if err != nil || before["blog-2:template"] == after["blog-2:template"] || before["template"] != after["template"] {
+		t.Errorf("raw options: %v, then %v, %v", before, after, err)
+	}
+	second := open(t, c.with("BLOG_ID_CURRENT_SITE", "2"))
+	if v, err := second.Option(ctx, "template"); string(v) != "other" || err != nil {
+		t.Errorf("blog 2 as the main one: %q %v", v, err)
+	}
+	if _, err := open(t, single).Option(ctx, "blog-2:template"); !errors.Is(err, ErrNoOption) {
+		t.Errorf("blog 2 of a site that is no network: %v", err)
+	}
+}
+
+func FuzzBlogOption(f *testing.F) {
+	for _, name := range []string{"template", "blog-2:template", "blog-02:x", "blog--1:x", "blog-:x", "blog-9223372036854775808:x", "blog-1", "network:x", "blog-2:blog-3:x"} {
+		f.Add(name)
+	}
+	d := &Database{prefix: "wp_", network: true, mainBlog: 1}
+	f.Fuzz(func(t *testing.T, name string) {
+		blog, key, ok := cutBlog(name)
+		if ok && (blog < 1 || fmt.Sprintf("blog-%d:%s", blog, key) != name) {
+			t.Errorf("%q is option %q of blog %d", name, key, blog)
+		}
+		if at, _ := d.stored(name); !prefixes.MatchString(at.table) {
+			t.Errorf("%q lies in table %q", name, at.table)
+		}
+	})
+}
+
 // TestIdentity: however a server is reached, it is the same one.
 func TestIdentity(t *testing.T) {
 	t.Parallel()
