@@ -17,6 +17,9 @@ const (
 	partnersHealthy = 7
 	// So many partners are hardly ever real, and cost so many times the answers.
 	manyPartners = 4
+	// mostPartners bounds the search for names: more than so many come of answers
+	// that change from one context to the next, not of a conflict.
+	mostPartners = 8
 )
 
 // conflicts finds the sets of kept units with which a unit fails that is healthy
@@ -99,6 +102,9 @@ func (r *run) partners(ctx context.Context, unit int, failing, kept set) ([]int,
 		window := failing.minus(base)
 		if window.empty() {
 			return found, nil
+		}
+		if len(found) == mostPartners {
+			return nil, stuckf("it fails in another way in each company")
 		}
 		r.kept = base
 		u, err := r.narrow(ctx, window, membership)
