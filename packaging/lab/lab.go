@@ -1,6 +1,6 @@
 // Package lab brings up a throw-away WordPress host for tests and for
-// packaging/try: a real nginx, PHP-FPM, MariaDB and WordPress, all from
-// Debian's packages, and ways to break it.
+// packaging/try: a real nginx or Apache, PHP-FPM or mod_php, MariaDB and
+// WordPress, all from Debian's packages, and ways to break it.
 //
 // It knows Debian's programs and where their packages put things. It refuses to
 // know anything of wpmend: what is tested must not help to build the stage.
@@ -82,7 +82,7 @@ type Site struct {
 // from one at a time.
 type Lab struct {
 	Dir     string // the lab's folder; all else lies in it
-	Address string // the loopback address of nginx (:80, :443) and of TCP pools
+	Address string // the loopback address of the gateway (:80, :443) and of TCP pools
 
 	o        Options
 	uid, gid uint32
