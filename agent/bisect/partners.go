@@ -18,9 +18,11 @@ const (
 	// So many partners are hardly ever real, and cost so many times the answers.
 	manyPartners = 4
 	// mostPartners bounds the search for names: more than so many come of answers
-	// that change from one context to the next, not of a conflict.
-	mostPartners = 8
+	// that change from one context to the next, and then nobody is convicted.
+	mostPartners = 16
 )
+
+var errScattered = stuckf("a component fails in another way in each company: its answers change too much to convict anybody")
 
 // conflicts finds the sets of kept units with which a unit fails that is healthy
 // alone, none sharing a member: each member was needed for the failure.
@@ -62,7 +64,7 @@ func (r *run) conflicts(ctx context.Context, unit int) ([][]int, error) {
 		}
 		partners, err := r.partners(ctx, unit, small, kept)
 		var stuck *stuckError
-		if errors.As(err, &stuck) {
+		if errors.As(err, &stuck) && !errors.Is(err, errScattered) {
 			// The conviction stands without them; only their names are missing.
 			r.result.Explanation = "not every partner of " + r.name(unit) + " could be found: " + stuck.Error()
 			err = nil
@@ -104,7 +106,7 @@ func (r *run) partners(ctx context.Context, unit int, failing, kept set) ([]int,
 			return found, nil
 		}
 		if len(found) == mostPartners {
-			return nil, stuckf("it fails in another way in each company")
+			return nil, errScattered
 		}
 		r.kept = base
 		u, err := r.narrow(ctx, window, membership)
