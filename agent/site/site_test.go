@@ -101,6 +101,88 @@ func TestSubfolders(t *testing.T) {
 	}
 }
 
+// However a root is reached, it is one site; the name through the link stays when
+// the release behind it changes.
+func TestLinkedRootIsOneSite(t *testing.T) {
+	t.Parallel()
+	base := t.TempDir()
+	release, current := filepath.Join(base, "releases/1"), filepath.Join(base, "current")
+	wordpress(t, release)
+	if err := os.Symlink("releases/1", current); err != nil {
+		t.Fatal(err)
+	}
+	for _, roots := range [][]string{{release, current}, {current, release}} {
+		h := Host{Masters: []fpm.Master{master("/etc/fpm.conf", 7, "shop")}, Gateways: []gateway.Gateway{{Vhosts: []gateway.Vhost{
+			vhost(roots[0], "/run/shop.sock", "shop.example"), vhost(roots[1], "/run/shop.sock", "www.shop.example")}}}}
+		h.join(everything)
+		if len(h.Sites) != 1 {
+			t.Fatalf("sites: %v, problems: %v", domains(h), h.Problems)
+		}
+		s := h.Sites[0]
+		if s.Root != current || s.ID != ID(current) || len(s.Vhosts) != 2 || s.Domain != "shop.example" {
+			t.Errorf("by %s first: %+v", roots[0], s)
+		}
+		for _, name := range []string{release, current, current + "/", filepath.Join(base, "current/../releases/1")} {
+			if found, err := Find(h.Sites, name); err != nil || found.ID != s.ID {
+				t.Errorf("Find(%s): %v", name, err)
+			}
+		}
+		for _, path := range []string{current + "/index.php", release + "/wp-cron.php", release + "/../1/index.php"} {
+			if !s.Owns(path) {
+				t.Errorf("%s is not the site's", path)
+			}
+		}
+	}
+}
+
+func TestOwns(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	wordpress(t, filepath.Join(root, "wp"))
+	wordpress(t, filepath.Join(root, "blog"))
+	if err := os.WriteFile(filepath.Join(root, "index.php"), []byte("<?php require __DIR__ . '/wp/wp-blog-header.php';"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	h := Host{Masters: []fpm.Master{master("/etc/fpm.conf", 7, "shop")},
+		Gateways: []gateway.Gateway{{Kind: "nginx", Vhosts: []gateway.Vhost{vhost(root, "/run/shop.sock", "shop.example")}}}}
+	h.join(everything)
+	if got := domains(h); !slices.Equal(got, []string{"shop.example", "shop.example/blog"}) {
+		t.Fatalf("sites: %v, problems: %v", got, h.Problems)
+	}
+	outer, inner := h.Sites[0], h.Sites[1]
+	if outer.Core != "wp" || outer.Version != "6.1.9" || inner.Core != "" || outer.Script() != "/index.php" {
+		t.Errorf("cores %q and %q", outer.Core, inner.Core)
+	}
+	for path, want := range map[string]string{
+		"/index.php": "outer", "/wp/wp-login.php": "outer", "/blogger/x.php": "outer", "/blog/index.php": "inner", "/x/../blog/index.php": "inner", "/../x.php": "nobody", "": "outer",
+	} {
+		got := map[[2]bool]string{{true, false}: "outer", {false, true}: "inner", {}: "nobody", {true, true}: "both"}[[2]bool{outer.Owns(root + path), inner.Owns(root + path)}]
+		if got != want {
+			t.Errorf("%s is %s's, want %s's", path, got, want)
+		}
+	}
+	if outer.Owns("index.php") || outer.Owns("") {
+		t.Error("a relative path is nobody's")
+	}
+}
+
+// What cannot be started any more is forgotten.
+func TestForgotten(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	config, binary := filepath.Join(dir, "fpm.conf"), filepath.Join(dir, "php-fpm8.2")
+	for _, file := range []string{config, binary} {
+		if err := os.WriteFile(file, nil, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	remembered := []fpm.Master{{Config: config, Binary: binary}, {Config: config, Binary: filepath.Join(dir, "php-fpm8.1")}, {Config: filepath.Join(dir, "old.conf"), Binary: binary}, {Config: config}}
+	got := there(remembered, func(m fpm.Master) []string { return []string{m.Binary, m.Config} })
+	if len(got) != 2 || got[0].Binary != binary || got[1].Binary != "" || len(remembered) != 4 {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestVhostWithoutAPool(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()

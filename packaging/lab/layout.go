@@ -55,9 +55,9 @@ func (o Options) checkLayouts() error {
 		case net != "" && net != Subfolders && net != Subdomains:
 			return fmt.Errorf("no network %q: there are %q and %q", net, Subfolders, Subdomains)
 		case net == "" && (o.NetworkPlugins > 0 || o.BlogPlugins > 0) && len(o.Networks) == 0:
-			return errors.New("NetworkPlugins and BlogPlugins need Multisite")
+			return errors.New("plugins of a network need Multisite")
 		case o.Subfolder != "" && (net != "" || y.coreBelow() || y == Symlinked):
-			return errors.New("Subfolder goes with sites of one blog whose core lies in the document root, only")
+			return errors.New("a subfolder goes with sites of one blog whose core lies in the document root, only")
 		case o.Handler == ModPHP && (y == Env || y == Docker || y == Bedrock):
 			return fmt.Errorf("layout %s takes its settings from a pool's environment, which mod_php has not", y)
 		}
