@@ -38,6 +38,7 @@ const (
 	twinStart = 900 * time.Millisecond
 	freshAge  = 300 * time.Millisecond
 	beginTime = 100 * time.Millisecond
+	deathTime = 100 * time.Millisecond
 )
 
 // ended says that the copy's master has gone by itself.
@@ -46,6 +47,17 @@ func (c *copied) ended() bool {
 	case <-c.private.Ended():
 		return true
 	default:
+		return false
+	}
+}
+
+// dies is ended, a moment after a connection broke: the kernel ends the workers before
+// their master is gone.
+func (c *copied) dies() bool {
+	select {
+	case <-c.private.Ended():
+		return true
+	case <-time.After(deathTime):
 		return false
 	}
 }

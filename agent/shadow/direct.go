@@ -41,7 +41,7 @@ func (s *Shadow) read(ctx context.Context, c *copied, q Question) ([]byte, error
 // failure tells what a copy's death did from what the site's code did.
 func (c *copied) failure(err error) error {
 	var conn *fcgi.ConnError
-	if errors.As(err, &conn) && conn.Op == "dial" || c.ended() {
+	if errors.As(err, &conn) && (conn.Op == "dial" || c.dies()) {
 		return fmt.Errorf("%w: %w", errDead, err)
 	}
 	return err

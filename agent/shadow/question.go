@@ -108,7 +108,11 @@ func (s *Shadow) answered(c *copied, r probe.Result, start time.Time) (Answer, e
 			s.sight.wellDone(r.Took)
 		}
 	case r.Signature == "worker died":
-		if exit := c.exit(start); exit != nil {
+		exit := c.exit(start)
+		if c.ended() {
+			return Answer{}, fmt.Errorf("%w: its master ended during the request", errDead)
+		}
+		if exit != nil {
 			a.Signature = "worker died: " + exit.SignalName
 			a.Detail = fmt.Sprintf("the PHP worker ended by signal %d (%s)", exit.Signal, exit.SignalName)
 			if exit.Signal == 0 {
@@ -140,7 +144,7 @@ func (c *copied) exit(start time.Time) *errlog.Exit {
 				return e
 			}
 		}
-		if time.Now().After(deadline) {
+		if c.ended() || time.Now().After(deadline) {
 			return nil
 		}
 	}
