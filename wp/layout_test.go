@@ -166,6 +166,7 @@ func TestMustUseFolders(t *testing.T) {
 			t.Parallel()
 			base := ground(t)
 			at := "site/wp-content/mu-plugins/"
+			plant(t, base, at, "", siteUID, 0o755)
 			for file, text := range map[string]string{"a-loader.php": tt.loader, "packed/packed.php": header, "packed/other.php": "<?php", "bare/bare.php": "<?php",
 				".hidden/hidden.php": header, "empty/": "", "../../../shared/linked/linked.php": header, "linked->../../../shared/linked": "", "gone->nowhere": "",
 				"closed->BASE/root/closed": ""} {
