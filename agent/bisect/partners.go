@@ -15,11 +15,16 @@ const (
 	conflictFailing = 3
 	conflictHealthy = 4
 	partnersHealthy = 7
+	// So often somebody must fail whose company says nothing.
+	scatteredFailing = 5
 	// So many partners are hardly ever real, and cost so many times the answers.
 	manyPartners = 4
 	// mostPartners bounds the search for names: more than so many come of answers
 	// that change from one context to the next, and then nobody is convicted.
 	mostPartners = 16
+	// mostCompany is the same for who fails alone, too, only in another way: it is at
+	// fault whatever its partners are, so their names are worth less.
+	mostCompany = 6
 )
 
 var errScattered = stuckf("a component fails in another way in each company: its answers change too much to convict anybody")
@@ -105,7 +110,7 @@ func (r *run) partners(ctx context.Context, unit int, failing, kept set) ([]int,
 		if window.empty() {
 			return found, nil
 		}
-		if len(found) == mostPartners {
+		if len(found) == mostPartners || len(found) == mostCompany && r.t.strange(r.alone(unit).in, r.t.aim) {
 			return nil, errScattered
 		}
 		r.kept = base

@@ -3,6 +3,7 @@ package bisect
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 )
 
@@ -161,8 +162,16 @@ func (r *run) company(ctx context.Context, at int) error {
 	case r.t.verdict(alone) == Failing && !otherwise:
 		return nil
 	}
-	var err error
-	r.aside[at].conflicts, err = r.conflicts(ctx, unit)
+	found, err := r.conflicts(ctx, unit)
+	if errors.Is(err, errScattered) && r.t.verdict(alone) == Failing {
+		r.result.Explanation = "whether " + r.name(unit) + " fails with others only could not be told: it fails in another way in each company"
+		// Failing alone in a way of its own it may only miss something, which proves
+		// nothing: the final context must be the surer.
+		healthy, failing := r.let(nil), r.final(unit)
+		healthy.times, failing.times = partnersHealthy, scatteredFailing
+		found, err = nil, r.t.settle(ctx, healthy, failing)
+	}
+	r.aside[at].conflicts = found
 	return err
 }
 

@@ -2,6 +2,7 @@ package bisect
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -64,6 +65,29 @@ func TestFailsFromTheSecondRequestOn(t *testing.T) {
 						t.Errorf("%d requests exceed %d: %+v", r.Probes+r.Repeats, most, r)
 					}
 				}
+			}
+		}
+	}
+}
+
+// A failure may look different in each company, as a trace through other plugins' hooks
+// does. Who is at fault is at fault; only whom it needs cannot be told.
+func TestFailsInAnotherWayInEachCompany(t *testing.T) {
+	t.Parallel()
+	for n := 2; n < 120; n += 13 {
+		for k := 1; k <= 4; k++ {
+			w := &world{components: plain(n), causes: [][]int{{n / 3}}}
+			sound := *w
+			w.answer = func(in []bool) Answer {
+				a := sound.judge(in)
+				if a.Verdict == Failing {
+					a.Signature = "fatal beside " + fmt.Sprint(in)
+				}
+				return a
+			}
+			r := w.run(t, k)
+			if r.Finding != Found || len(r.Culprits) != 1 || r.Culprits[0].ID != id(n/3) || r.Probes > Bound(n, 1)+(mostCompany+1)*(log2(n)+2) {
+				t.Errorf("n=%d: %+v", n, r)
 			}
 		}
 	}
