@@ -53,7 +53,8 @@ type Agent struct {
 	progress func(Progress)
 	journal  *journal.Journal
 	history  *history.Store
-	owners   sync.Map // root → uid of the pool, of the sites seen
+	sites    sync.Map // root → site.Site, as seen last
+	configs  sync.Map // root → wp.Config, of the sites whose files alone do not tell it
 }
 
 // Error is a failure with a kind that programs may rely on and a remedy for people.
@@ -116,7 +117,7 @@ func (a *Agent) Discover(ctx context.Context) (site.Host, error) {
 		}
 	}
 	for _, s := range host.Sites {
-		a.owners.Store(s.Root, s.Owner)
+		a.sites.Store(s.Root, s)
 	}
 	host.Problems = append(problems, host.Problems...)
 	if err := host.Remember(a.state); err != nil {

@@ -69,17 +69,17 @@ func (a *Agent) undo(c journal.Change, why string) error {
 	return nil
 }
 
-// verify wants a row of healthy answers by the front route. Where the front
-// refuses or leads away, the pool must answer well instead.
+// verify wants a row of healthy answers by the front route; where the front says
+// nothing of PHP, the pool must answer well instead.
 func (a *Agent) verify(ctx context.Context, l *look) bool {
 	start := time.Now()
-	for row := 0; row < a.config.Probe.Verify; {
-		r := probe.ByFront(ctx, l.site, l.target, a.limits())
+	for row := 0; row < max(a.config.Probe.Verify, l.verify); {
+		r := a.askFront(ctx, l)
 		waited := time.Since(start)
 		switch {
 		case ctx.Err() != nil:
 			return false
-		case r.Outcome == probe.Healthy, r.Aside() && probe.ByPool(ctx, l.site, l.target, a.limits()).Answered():
+		case r.Outcome == probe.Healthy, r.Route == probe.Pool && r.Answered():
 			row++
 			continue
 		case waited > recovery, waited > settling && r.Took < slow:

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -14,37 +12,33 @@ import (
 	"wpmend/agent/history"
 	"wpmend/agent/journal"
 	"wpmend/agent/probe"
-	"wpmend/agent/remedy"
 	"wpmend/agent/site"
 )
 
 // BisectOptions says what Bisect asks and how.
 type BisectOptions struct {
-	URL    string // a URL or path of the site, "" for its front page
+	Question
 	Method string // MethodAuto, MethodShadow or MethodRename
 	Fix    bool   // switch the culprits off afterwards
 }
 
-// Bisect searches for the plugins at fault. Without Fix and by the shadow it
+// Bisect searches for the components at fault. Without Fix and by the shadow it
 // changes nothing live.
 func (a *Agent) Bisect(ctx context.Context, s site.Site, o BisectOptions) (BisectReport, error) {
 	start := time.Now()
-	l, release, err := a.beginHeld(ctx, s, o.URL, "bisect", true)
+	l, release, err := a.beginHeld(ctx, s, o.Question, "bisect", true)
 	if err != nil {
 		return BisectReport{}, err
 	}
 	defer release()
-	if err := a.searchable(l); err != nil {
+	if err := a.searchable(l, o); err != nil {
 		return BisectReport{}, err
 	}
-	method := o.Method
-	if method == "" || method == MethodAuto {
-		method = MethodShadow
-	}
-	f, err := a.searchBy(ctx, l, method)
-	r := BisectReport{Site: ref(s), URL: l.target.String(), Method: method, Outcome: f.outcome, Signature: f.Signature,
-		Finding: f.words(), Culprits: l.culprits(f), Components: f.searched, Probes: f.Probes, Repeats: f.Repeats,
-		Rounds: f.Rounds, LiveChanges: f.live, Changes: []ChangeRef{}}
+	weights := a.priors(ctx, l)
+	f, method, err := a.searchBy(ctx, l, o.Method, weights, 0)
+	r := BisectReport{Site: ref(s), URL: l.target().String(), Method: method, Outcome: f.outcome, Signature: f.Signature,
+		Verdict: verdictOf(f.Finding), Finding: f.words(), Culprits: l.culprits(f), Components: f.searched, Odds: f.Odds, Probes: f.Probes, Repeats: f.Repeats,
+		Rounds: f.Rounds, LiveChanges: f.live, Changes: []ChangeRef{}, Asked: append([]Asked{}, f.asked...), Explanation: f.explain()}
 	if f.Finding == bisect.HealthyUnmasked && l.liveFails() {
 		r.Outcome, r.Signature = l.front.Outcome, l.front.Signature
 		if len(l.causes) > 0 {
@@ -56,7 +50,7 @@ func (a *Agent) Bisect(ctx context.Context, s site.Site, o BisectOptions) (Bisec
 	if err == nil && o.Fix && f.Finding == bisect.Found {
 		err = a.fix(ctx, l, f, &r)
 	}
-	r.Seconds, r.Notes = time.Since(start).Seconds(), append([]string{}, l.notes...)
+	r.Seconds, r.Notes = time.Since(start).Seconds(), append(append([]string{}, l.notes...), f.remarks()...)
 	return r, err
 }
 
@@ -66,72 +60,92 @@ func (l *look) liveFails() bool {
 	return l.front.Outcome.Failing() && (l.front.Status != 0 || l.front.Outcome != probe.GatewayTimeout)
 }
 
-// searchable refuses a search that could convict nobody: rule 5 of the design.
-func (a *Agent) searchable(l *look) error {
+// searchable refuses a search that could convict nobody (rule 5 of the design), or
+// that could not be asked.
+func (a *Agent) searchable(l *look, o BisectOptions) error {
 	switch {
 	case l.wp.Database != nil:
-		return &Error{Kind: "database", Err: fmt.Errorf("no plugin is searched while the options cannot be read: %w", l.wp.Database),
+		return &Error{Kind: "database", Err: fmt.Errorf("no component is searched while the options cannot be read: %w", l.wp.Database),
 			Remedy: "wpmend check " + l.site.Domain}
-	case len(l.wp.Plugins()) == 0:
-		return &Error{Kind: "no-plugins", Err: errors.New("no plugin is active, so none can be at fault"), Remedy: "wpmend check " + l.site.Domain}
+	case o.AsUser != "" && (o.Method == MethodRename || o.Fix):
+		return &Error{Kind: "usage", Err: errors.New("--as-user asks a private copy of the pool only: it can neither ask nor verify the live site"),
+			Remedy: "wpmend disable SITE COMPONENT switches off what the search finds"}
 	}
 	return nil
 }
 
-// searchBy asks the search's questions by one method.
-func (a *Agent) searchBy(ctx context.Context, l *look, method string) (found, error) {
-	if method == MethodRename {
-		return a.searchRename(ctx, l, l.target)
+// searchBy asks the search's questions by one method, the shadow's where it can be had.
+func (a *Agent) searchBy(ctx context.Context, l *look, method string, weights map[string]float64, rate float64) (f found, used string, err error) {
+	if method == "" {
+		method = MethodAuto
 	}
-	return a.searchShadow(ctx, l, l.target, a.priors(ctx, l, l.target))
+	if method == MethodRename || method == MethodAuto && l.site.Handler == site.ModPHP {
+		f, err = a.searchRename(ctx, l, weights, rate)
+		return f, MethodRename, err
+	}
+	if l.site.Handler == site.ModPHP {
+		return f, MethodShadow, &Error{Kind: "no-shadow", Err: fmt.Errorf("%s runs in the gateway's own processes (mod_php): there is no pool to copy", l.site.Domain),
+			Remedy: "wpmend bisect " + l.site.Domain + " --method rename"}
+	}
+	f, err = a.searchShadow(ctx, l, weights, rate)
+	return f, MethodShadow, err
 }
 
-// priors weighs the plugins by what the live site's logs say of one failing request.
-func (a *Agent) priors(ctx context.Context, l *look, target *url.URL) map[string]float64 {
+// priors weighs the components by what the live site's logs say of one failing request.
+func (a *Agent) priors(ctx context.Context, l *look) map[string]float64 {
 	asking, cancel := context.WithTimeout(ctx, impatience)
 	defer cancel()
-	l.front = probe.ByFront(asking, l.site, target, a.limits())
+	l.front = a.askFront(asking, l)
+	if !l.front.Outcome.Failing() && asking.Err() == nil {
+		a.askLogs(asking, l)
+	}
 	a.explain(ctx, l)
 	return l.suspects()
 }
 
+// verdictOf is a finding as programs read it.
+func verdictOf(f bisect.Finding) string {
+	switch f {
+	case bisect.Found:
+		return "found"
+	case bisect.HealthyUnmasked:
+		return "healthy"
+	case bisect.FailsAllMasked:
+		return "elsewhere"
+	}
+	return "undecided"
+}
+
 // fix switches the culprits off, as an incident of its own so that it can be undone.
 func (a *Agent) fix(ctx context.Context, l *look, f found, r *BisectReport) (err error) {
-	ids := toSwitchOff(r.Culprits)
-	for _, id := range ids {
-		if slices.Contains(a.config.Protected, id) {
-			l.notes = append(l.notes, id+" was not switched off: the configuration protects it")
-			return nil
-		}
-	}
-	if err := a.budget(l.site, len(ids)); err != nil {
-		l.notes = append(l.notes, err.Error())
+	off := toSwitchOff(r.Culprits)
+	if err := errors.Join(a.allowed(ctx, l, off), a.budget(l.site, len(off))); err != nil {
+		l.notes = append(l.notes, "Nothing was switched off: "+err.Error())
 		return nil
 	}
 	inc, err := a.history.Open(history.Incident{Site: ref(l.site),
-		Symptom: history.Symptom{Outcome: string(f.outcome), Signature: f.Signature, URL: l.target.String(), Status: l.front.Status}})
+		Symptom: history.Symptom{Outcome: string(f.outcome), Signature: f.Signature, URL: l.target().String(), Status: l.front.Status}})
 	if err != nil {
 		return fmt.Errorf("write the history, so nothing was changed: %w", err)
 	}
 	r.Incident = inc.ID
-	inc.State, inc.Probes, inc.Repeats, inc.Rounds = history.Escalated, f.Probes, f.Repeats, f.Rounds
+	inc.State, inc.Probes, inc.Repeats, inc.Rounds, inc.Culprits = history.Escalated, f.Probes, f.Repeats, f.Rounds, r.Culprits
 	defer func() {
 		inc.Seconds = time.Since(inc.Opened).Seconds()
 		err = errors.Join(err, a.history.Close(inc))
 	}()
 	var changes []journal.Change
-	inc.Culprits = r.Culprits
-	for _, id := range ids {
-		change, err := remedy.Disable(l.site, l.wp, []string{id}, inc.ID, "wpmend bisect --fix: "+strings.Join(f.proof(), "; "))
-		if err != nil {
-			return refused(err)
-		}
-		changes = append(changes, change)
+	if changes, err = a.switchOff(l, off, inc.ID, "wpmend bisect --fix: "+strings.Join(f.proof(), "; ")); err != nil {
+		return refused(err)
 	}
 	inc.Causes = diagnose.Convicted(l.causes, r.Culprits[0].Component, f.Odds, time.Now(), f.proof()...)
 	applied, verified, err := a.apply(ctx, l, changes)
-	if err != nil || !verified {
+	if err != nil {
 		return err
+	}
+	if !verified {
+		l.notes = append(l.notes, "The culprits were switched off and the live site did not get well, so they are on again: something else is wrong as well.")
+		return nil
 	}
 	r.Fixed, inc.State = true, history.Resolved
 	for _, c := range applied {

@@ -8,10 +8,12 @@ import (
 	"time"
 
 	"wpmend/agent/bisect"
+	"wpmend/agent/config"
 	"wpmend/agent/diagnose"
 	"wpmend/agent/journal"
 	"wpmend/agent/probe"
 	"wpmend/agent/remedy"
+	"wpmend/wp"
 )
 
 // startFPM is the remedy for a pool whose master is gone.
@@ -27,7 +29,7 @@ func (h *healing) startFPM(ctx context.Context) (done bool, err error) {
 // disableCulprits searches and switches off what the search convicts.
 func (h *healing) disableCulprits(ctx context.Context) (done bool, err error) {
 	if h.wp.Database != nil {
-		h.report.Advice = append(h.report.Advice, fmt.Sprintf("The site's options cannot be read (%v), so no plugin is searched or switched off.", h.wp.Database))
+		h.report.Advice = append(h.report.Advice, fmt.Sprintf("The site's options cannot be read (%v), so no component is searched or switched off.", h.wp.Database))
 		return true, h.escalate(ctx)
 	}
 	f, err := h.search(ctx)
@@ -46,19 +48,67 @@ func (h *healing) disableCulprits(ctx context.Context) (done bool, err error) {
 		h.report.Advice = append(h.report.Advice, "The response header is larger than the gateway's buffer: a larger fastcgi_buffer_size cures this, so nothing was switched off.")
 		return true, h.escalate(ctx)
 	}
-	if id := h.protected(); id != "" {
-		h.report.Advice = append(h.report.Advice, fmt.Sprintf("%s would have to be switched off, but the configuration protects it.", id))
+	if err := h.agent.allowed(ctx, h.look, toSwitchOff(h.report.Culprits)); err != nil {
+		h.report.Advice = append(h.report.Advice, err.Error())
 		return true, h.escalate(ctx)
 	}
+	changes, err := h.agent.switchOff(h.look, toSwitchOff(h.report.Culprits), h.id(), h.because())
+	if err != nil {
+		return true, h.refuse(ctx, err)
+	}
+	return h.try(ctx, changes)
+}
+
+// allowed says why a convicted component may not be switched off now.
+func (a *Agent) allowed(ctx context.Context, l *look, ids []string) error {
+	for _, id := range ids {
+		if slices.Contains(a.config.Protected, id) {
+			return fmt.Errorf("%s would have to be switched off, but the configuration protects it", id)
+		}
+	}
+	return a.gate(ctx, l, ids)
+}
+
+// switchOff describes how components are switched off: one change a component, so
+// that each can be taken back by itself, but for what can only move together.
+func (a *Agent) switchOff(l *look, ids []string, incident, why string) ([]journal.Change, error) {
 	var changes []journal.Change
-	for _, id := range toSwitchOff(h.report.Culprits) {
-		change, err := remedy.Disable(h.site, h.wp, []string{id}, h.id(), h.because())
+	covered := map[string]bool{}
+	for _, group := range together(ids) {
+		if slices.ContainsFunc(group, func(id string) bool { c, _, _ := l.wp.Component(id); return covered[c.Path] }) {
+			continue
+		}
+		describe := remedy.Disable
+		if kind, _, err := wp.ParseID(group[0]); err == nil && kind == wp.KindPlugin && a.config.Search.Fix == config.DeactivateFix {
+			describe = remedy.Deactivate
+		}
+		change, err := describe(l.site, l.wp, group, incident, why)
 		if err != nil {
-			return true, h.refuse(ctx, err)
+			return nil, err
+		}
+		for _, step := range change.Steps {
+			covered[step.From] = true
 		}
 		changes = append(changes, change)
 	}
-	return h.try(ctx, changes)
+	return changes, nil
+}
+
+// together groups the themes: which one is shown instead depends on all that go.
+func together(ids []string) [][]string {
+	var groups [][]string
+	themes := -1
+	for _, id := range ids {
+		if kind, _, err := wp.ParseID(id); err != nil || kind != wp.KindTheme {
+			groups = append(groups, []string{id})
+		} else if themes < 0 {
+			themes = len(groups)
+			groups = append(groups, []string{id})
+		} else {
+			groups[themes] = append(groups[themes], id)
+		}
+	}
+	return groups
 }
 
 // refuse ends an incident whose remedy could not be carried out: what was done of
@@ -86,17 +136,9 @@ func (h *healing) searched(f found) {
 }
 
 func (h *healing) count(f found) {
+	h.notes = append(h.notes, f.remarks()...)
 	h.report.Probes, h.report.Repeats, h.report.Rounds = f.Probes, f.Repeats, f.Rounds
 	h.report.Culprits = h.culprits(f)
-}
-
-func (h *healing) protected() string {
-	for _, id := range toSwitchOff(h.report.Culprits) {
-		if slices.Contains(h.agent.config.Protected, id) {
-			return id
-		}
-	}
-	return ""
 }
 
 // because is the reason that goes into the journal.

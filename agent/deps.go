@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"wpmend/agent/journal"
@@ -18,7 +19,7 @@ const startTimeout = 20 * time.Second
 
 // journalDeps is what the journal needs of the other rooms.
 func (a *Agent) journalDeps() journal.Deps {
-	return journal.Deps{Options: options{a}, Start: startMaster,
+	return journal.Deps{Options: options{a}, Start: startMaster, Forget: a.forget,
 		Lock: func(root string) (func(), error) { return a.holdRoot(context.Background(), root, "recover") }}
 }
 
@@ -59,37 +60,84 @@ func (o options) SwapOption(ctx context.Context, root, name string, old, new []b
 }
 
 func (o options) open(ctx context.Context, root string) (*wp.Database, error) {
-	owner, err := o.agent.owner(ctx, root)
-	if err != nil {
-		return nil, err
-	}
-	t, err := wp.OpenTree(root, owner)
-	if err != nil {
-		return nil, err
-	}
-	defer t.Close()
-	c, err := wp.ReadConfig(t)
+	c, err := o.agent.access(ctx, root)
 	if err != nil {
 		return nil, err
 	}
 	return wp.OpenDatabase(ctx, c, "")
 }
 
-// owner is the user whose rights a site's database is asked with: never root's,
-// whom a database server on a unix socket would trust without a password.
-func (a *Agent) owner(ctx context.Context, root string) (uint32, error) {
-	if uid, known := a.owners.Load(root); known {
-		return uid.(uint32), nil
+// access is what the site's wp-config.php says of its database; where PHP computes
+// it, WordPress itself is asked, once.
+func (a *Agent) access(ctx context.Context, root string) (wp.Config, error) {
+	s, err := a.siteAt(ctx, root)
+	if err != nil {
+		return wp.Config{}, err
+	}
+	c, err := s.Config()
+	if err != nil || c.TellsDatabase() {
+		return c, err
+	}
+	if known, ok := a.configs.Load(root); ok {
+		return known.(wp.Config), nil
+	}
+	i, err := a.inspect(ctx, s)
+	if err != nil {
+		return wp.Config{}, err
+	}
+	c = c.Inspected(i)
+	a.configs.Store(root, c)
+	return c, nil
+}
+
+// siteAt is what is known of the site in a root folder. Its owner is the user whose
+// rights its database is asked with: never root's, whom a database server on a unix
+// socket would trust without a password.
+func (a *Agent) siteAt(ctx context.Context, root string) (site.Site, error) {
+	if s, known := a.sites.Load(root); known {
+		return s.(site.Site), nil
 	}
 	if _, err := a.Discover(ctx); err != nil {
-		return 0, fmt.Errorf("find the owner of %s: %w", root, err)
+		return site.Site{}, fmt.Errorf("find the owner of %s: %w", root, err)
 	}
-	if uid, known := a.owners.Load(root); known {
-		return uid.(uint32), nil
+	if s, known := a.sites.Load(root); known {
+		return s.(site.Site), nil
 	}
 	uid, err := site.FolderOwner(root)
 	if err == nil && uid == 0 {
 		err = fmt.Errorf("%s belongs to root and no running pool serves it, so its database is not asked: start its PHP-FPM first", root)
 	}
-	return uid, err
+	return site.Site{Root: root, Owner: uid}, err
+}
+
+// forget makes the site's persistent object cache drop an option that has changed in
+// the database: WordPress would go on with the old one. Where that cannot be done the
+// site shows it, when it is verified.
+func (a *Agent) forget(ctx context.Context, root, name string) {
+	if err := a.drop(ctx, root, name); err != nil {
+		a.log.Warn("the site's object cache may go on with an old value", "site", root, "option", name, "err", err)
+	}
+}
+
+func (a *Agent) drop(ctx context.Context, root, name string) error {
+	s, err := a.siteAt(ctx, root)
+	if err != nil {
+		return err
+	}
+	l := &look{site: s}
+	if err := a.read(ctx, l); err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(l.wp.Components, func(c wp.Component) bool { return c.Active && isObjectCache(c) }) {
+		return nil
+	}
+	if s.Handler == site.ModPHP {
+		return errors.New("there is no pool to ask the cache by: flush it by hand (wp cache flush)")
+	}
+	sh, err := a.startShadow(ctx, s, l.wp.Paths)
+	if err != nil {
+		return err
+	}
+	defer a.closeShadow(s, sh)
+	return sh.Forget(ctx, []string{name})
 }

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"wpmend/agent/diagnose"
@@ -14,17 +15,19 @@ import (
 // HealOptions says how far Heal may go.
 type HealOptions struct {
 	DryRun bool
+	URLs   []string      // what to ask; none: the front page, or what the logs say failed
+	Seen   *probe.Result // a failure that was seen already, by whoever watches
 }
 
 // Heal takes one incident of a site from its first symptom to its end.
 func (a *Agent) Heal(ctx context.Context, s site.Site, o HealOptions) (HealReport, error) {
 	start := time.Now()
-	l, release, err := a.beginHeld(ctx, s, "", "heal", !o.DryRun)
+	l, release, err := a.beginHeld(ctx, s, Question{URLs: o.URLs}, "heal", !o.DryRun)
 	if err != nil {
 		return HealReport{}, err
 	}
 	defer release()
-	h := &healing{agent: a, look: l, dry: o.DryRun, report: HealReport{Site: ref(s), Causes: []diagnose.Cause{}, Culprits: []Culprit{}, Changes: []ChangeRef{}, Advice: []string{}}}
+	h := &healing{agent: a, look: l, dry: o.DryRun, seen: o.Seen, report: HealReport{Site: ref(s), Causes: []diagnose.Cause{}, Culprits: []Culprit{}, Changes: []ChangeRef{}, Advice: []string{}}}
 	err = h.run(ctx)
 	h.report.Seconds = time.Since(start).Seconds()
 	h.report.Notes = append([]string{}, l.notes...)
@@ -39,6 +42,8 @@ type healing struct {
 	*look
 	agent    *Agent
 	dry      bool
+	seen     *probe.Result
+	rate     float64 // share of the requests that fail, where some do not
 	early    *earlySearch
 	incident *history.Incident
 	proof    []string // what the search saw
@@ -48,8 +53,7 @@ type healing struct {
 // run is the incident: confirm, explain, then one remedy after the other.
 func (h *healing) run(ctx context.Context) error {
 	defer h.stopEarly()
-	h.agent.say(h.site, "asking %s", h.target)
-	h.front = h.askFront(ctx)
+	failed, asked := h.notice(ctx)
 	h.report.Outcome = h.front.Outcome
 	if err := ctx.Err(); err != nil {
 		return err
@@ -58,13 +62,39 @@ func (h *healing) run(ctx context.Context) error {
 		h.report.State = StateHealthy
 		return nil
 	}
-	failed, asked := h.agent.confirm(ctx, h.look)
+	// The search takes the time that confirming takes anyway.
+	if h.agent.gather(ctx, h.look); remedyOf(h.causes) == diagnose.RemedyDisable {
+		h.startEarly(ctx, h.suspects())
+	}
+	failed, asked = h.agent.confirm(ctx, h.look, failed, asked)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if failed < asked {
-		return h.passing(failed, asked)
+		h.stopEarly()
+		return h.passing(ctx, failed, asked)
 	}
+	return h.mend(ctx)
+}
+
+// notice asks until something fails: the front, what somebody saw, what the logs
+// say; asked counts the requests to what failed.
+func (h *healing) notice(ctx context.Context) (failed, asked int) {
+	h.agent.say(h.site, "asking %s", h.target())
+	if h.front = h.askFirst(ctx); h.front.Outcome.Failing() {
+		return 1, 1
+	}
+	h.stopEarly()
+	if h.seen != nil {
+		h.front = *h.seen
+		return 1, 2
+	}
+	h.agent.askLogs(ctx, h.look)
+	return 1, 1
+}
+
+// mend tries one remedy after the other on a site that fails.
+func (h *healing) mend(ctx context.Context) error {
 	h.explain(ctx)
 	if err := h.open(); err != nil {
 		return err
@@ -84,10 +114,10 @@ func (h *healing) run(ctx context.Context) error {
 			return err
 		}
 		// It changed nothing for the better, or only uncovered the next cause.
-		h.front = probe.ByFront(ctx, h.site, h.target, h.agent.limits())
+		h.front = h.agent.askFront(ctx, h.look)
 		h.explain(ctx)
 		if !h.front.Outcome.Failing() {
-			h.report.Advice = append(h.report.Advice, "Some answers are healthy now and some are not: the fault comes and goes.")
+			h.report.Advice = append(h.report.Advice, fmt.Sprintf("Some answers are healthy and some are not; `wpmend check %s` shows what the logs say at a moment when it fails.", h.site.Domain))
 			return h.escalate(ctx)
 		}
 	}
@@ -126,28 +156,37 @@ func remedyOf(causes []diagnose.Cause) string {
 // accident any more.
 const recurrence = 15 * time.Minute
 
-// passing ends an incident that did not last.
-func (h *healing) passing(failed, asked int) error {
+// passing handles a failure that comes and goes: the first is let pass, a recurring
+// one is searched, with as many repeats as its rate demands.
+func (h *healing) passing(ctx context.Context, failed, asked int) error {
 	again, err := h.agent.failedBefore(h.site, time.Now().Add(-recurrence))
 	if err != nil {
 		return err
 	}
-	if err := h.open(); err != nil {
-		return err
-	}
-	h.event("%d of %d answers failed", failed, asked)
 	if failed == 1 && !again {
+		if err := h.open(); err != nil {
+			return err
+		}
+		h.event("%d of %d answers failed", failed, asked)
 		h.report.State = StateTransient
 		return nil
 	}
-	h.report.State = StateEscalated
-	h.report.Advice = append(h.report.Advice, fmt.Sprintf("The fault comes and goes: %d of %d answers failed. `wpmend check %s` shows what the logs say at a moment when it fails.", failed, asked, h.site.Domain))
-	return nil
+	h.rate = float64(failed) / float64(asked)
+	h.verify = repeats(h.rate)
+	h.report.Advice = append(h.report.Advice, fmt.Sprintf("The fault comes and goes: %d of %d answers failed.", failed, asked))
+	return h.mend(ctx)
+}
+
+// repeats is how many healthy answers in a row a site that fails at this rate gives
+// by chance once in a thousand times.
+func repeats(rate float64) int {
+	return int(math.Ceil(math.Log(0.001) / math.Log(1-rate)))
 }
 
 // escalate leaves the site as found and says what a person can do. For a header
 // that is too big the plugin that sends it is named, by a search that changes nothing.
 func (h *healing) escalate(ctx context.Context) error {
+	h.stopEarly()
 	if h.dry && len(h.causes) > 0 && h.causes[0].Remedy == nil {
 		h.report.State = StatePlanned
 	} else {

@@ -83,6 +83,7 @@ func undone(c journal.Change) ChangeRef {
 type RecoverReport struct {
 	Clean   bool        `json:"clean"` // nothing is left that a person must see to
 	Changes []Recovered `json:"changes"`
+	Notes   []string    `json:"notes"` // records that could not be read
 }
 
 // Recovered is one change that was neither verified nor undone.
@@ -93,7 +94,8 @@ type Recovered struct {
 	Note  string `json:"note"`
 }
 
-// Recover puts back what an interrupted run left.
+// Recover puts back what an interrupted run left. What it could not read does not
+// keep it from the rest.
 func (a *Agent) Recover(ctx context.Context) (RecoverReport, error) {
 	r := RecoverReport{Clean: true, Changes: []Recovered{}}
 	outcomes, err := a.journal.Recover(ctx)
@@ -105,5 +107,7 @@ func (a *Agent) Recover(ctx context.Context) (RecoverReport, error) {
 		r.Changes = append(r.Changes, Recovered{ID: o.ID, What: o.What, State: string(o.State), Note: note})
 		r.Clean = r.Clean && o.Err == nil && o.State != journal.Refused
 	}
-	return r, errors.Join(err, a.closeInterrupted(ctx))
+	r.Notes = notes(err, a.closeInterrupted(ctx))
+	r.Clean = r.Clean && len(r.Notes) == 0
+	return r, ctx.Err()
 }

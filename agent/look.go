@@ -2,20 +2,24 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"net/url"
+	"slices"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"wpmend/agent/diagnose"
 	"wpmend/agent/evidence"
 	"wpmend/agent/probe"
 	"wpmend/agent/site"
+	"wpmend/wp"
 )
 
 const (
 	// confirmations is how many front probes must agree before a quick failure counts.
 	confirmations = 3
+	// lasting is how long a quick failure must last: a file that is being replaced
+	// fails for a moment only.
+	lasting = time.Second
 	// slow: a failure that took longer is confirmed by the shadow instead of by
 	// making visitors' workers hang again.
 	slow = 2 * time.Second
@@ -23,47 +27,104 @@ const (
 	logLag = time.Second
 	// transientProbes healthy answers in a row make a failure a transient one.
 	transientProbes = 20
+	// lately is how far back the logs are searched for URLs that failed.
+	lately = 15 * time.Minute
+	// logURLs is how many of these are asked.
+	logURLs = 4
 )
+
+// Question is what a user wants to have asked of a site.
+type Question struct {
+	URLs   []string // URLs or paths of the site; none: its front page, or what the logs say failed
+	Method string   // of HTTP; "": GET
+	Cookie string
+	AsUser string // a login of the site, in a private copy of the pool only
+}
+
+func (q Question) plain() bool {
+	return len(q.URLs) == 0 && q.Method == "" && q.Cookie == "" && q.AsUser == ""
+}
+
+// request is one request that a look asks.
+type request struct {
+	probe.Request
+	user string
+}
 
 // look is what one incident knows of its site so far.
 type look struct {
-	site   site.Site
-	target *url.URL
-	wp     site.WordPress
-	marks  evidence.Marks
-	front  probe.Result
-	facts  diagnose.Facts
-	causes []diagnose.Cause
-	notes  []string
+	site       site.Site
+	requests   []request
+	chosen     bool // the user chose the requests
+	wp         site.WordPress
+	inspection *wp.Inspection // where the files alone did not tell
+	marks      evidence.Marks
+	front      probe.Result
+	facts      diagnose.Facts
+	causes     []diagnose.Cause
+	notes      []string
+	verify     int // healthy answers that prove a cure; 0: as configured
 }
 
+// target is the URL that reports name.
+func (l *look) target() *url.URL { return l.requests[0].Target }
+
 // begin reads the site and sets the marks behind which evidence counts.
-func (a *Agent) begin(ctx context.Context, s site.Site, given string) (*look, error) {
-	target, err := probe.Resolve(s, given)
-	if err != nil {
-		return nil, &Error{Kind: "usage", Err: err}
+func (a *Agent) begin(ctx context.Context, s site.Site, q Question) (*look, error) {
+	l := &look{site: s, notes: []string{}, chosen: !q.plain()}
+	urls := q.URLs
+	if len(urls) == 0 {
+		urls = []string{""}
 	}
-	l := &look{site: s, target: target, notes: []string{}}
-	if l.wp, err = s.Read(ctx); err != nil {
+	for _, given := range urls {
+		target, err := probe.Resolve(s, given)
+		if err != nil {
+			return nil, &Error{Kind: "usage", Err: err}
+		}
+		r := request{Request: probe.Request{Target: target, Method: q.Method, Cookie: q.Cookie}, user: q.AsUser}
+		if err := r.Valid(); err != nil {
+			return nil, &Error{Kind: "usage", Err: err}
+		}
+		l.requests = append(l.requests, r)
+	}
+	if err := a.read(ctx, l); err != nil {
 		return nil, err
 	}
+	var err error
 	l.marks, err = evidence.Mark(s)
 	l.notes = append(l.notes, notes(err)...)
 	return l, nil
 }
 
+// read reads what the site holds, from its files and its database; WordPress itself
+// is asked where PHP computes what is needed.
+func (a *Agent) read(ctx context.Context, l *look) (err error) {
+	if l.inspection == nil {
+		if l.wp, err = l.site.Read(ctx); err == nil || !errors.Is(err, wp.ErrUnknown) {
+			return err
+		}
+		i, asked := a.inspect(ctx, l.site)
+		if asked != nil {
+			return errors.Join(err, asked)
+		}
+		l.inspection = &i
+	}
+	l.wp, err = l.site.ReadInspected(ctx, *l.inspection)
+	return err
+}
+
 // beginHeld is begin under the site's lock. What a dead wpmend left of its work is
 // put back first, unless nothing may change; what the site holds is read again once
 // the lock is had, since another actor may have changed it until then.
-func (a *Agent) beginHeld(ctx context.Context, s site.Site, given, doing string, touch bool) (l *look, release func(), err error) {
-	if l, err = a.begin(ctx, s, given); err != nil {
+func (a *Agent) beginHeld(ctx context.Context, s site.Site, q Question, doing string, touch bool) (l *look, release func(), err error) {
+	if l, err = a.begin(ctx, s, q); err != nil {
 		return nil, nil, err
 	}
 	if release, err = a.hold(s, l.wp.Identity, doing); err != nil {
 		return nil, nil, err
 	}
 	if err = a.settleBefore(l, touch); err == nil {
-		l.wp, err = s.Read(ctx)
+		err = a.read(ctx, l)
 	}
 	if err != nil {
 		release()
@@ -88,36 +149,88 @@ func (a *Agent) settleBefore(l *look, touch bool) error {
 	return nil
 }
 
-// explain gathers the evidence and ranks the causes; a failing site only.
-func (a *Agent) explain(ctx context.Context, l *look) {
+// gather reads the evidence and ranks the causes; a failing site only.
+func (a *Agent) gather(ctx context.Context, l *look) {
 	if !l.front.Outcome.Failing() {
 		l.causes = []diagnose.Cause{}
 		return
 	}
 	facts, err := l.marks.Gather(ctx, l.site, l.wp, l.front)
-	// FPM writes down what ended a request only after the gateway has answered.
-	answered := l.front.Status != 0
-	for deadline := time.Now().Add(logLag); answered && len(diagnose.Causes(facts)) == 0 && time.Now().Before(deadline) && ctx.Err() == nil; {
-		time.Sleep(logLag / 20)
-		facts, err = l.marks.Gather(ctx, l.site, l.wp, l.front)
-	}
 	if facts.Socket.Refused {
 		// The gateway never got to PHP, so asking PHP itself adds something.
-		facts.Direct = probe.ByPool(ctx, l.site, l.target, a.limits())
+		facts.Direct = probe.ByPool(ctx, l.site, l.target(), a.limits())
 	}
 	l.facts, l.causes = facts, diagnose.Causes(facts)
+	for _, n := range notes(err) {
+		if !slices.Contains(l.notes, n) {
+			l.notes = append(l.notes, n)
+		}
+	}
+}
+
+// explain is gather with patience: FPM writes down what ended a request only after
+// the gateway has answered.
+func (a *Agent) explain(ctx context.Context, l *look) {
+	a.gather(ctx, l)
+	answered := l.front.Status != 0
+	for deadline := time.Now().Add(logLag); answered && l.front.Outcome.Failing() && len(l.causes) == 0 && time.Now().Before(deadline) && ctx.Err() == nil; {
+		time.Sleep(logLag / 20)
+		a.gather(ctx, l)
+	}
+}
+
+// askOne asks through the gateway; where that says nothing of PHP, the pool is asked.
+func (a *Agent) askOne(ctx context.Context, s site.Site, q probe.Request) probe.Result {
+	_, judged := probe.Best(ctx, s, q, a.limits())
+	return judged
+}
+
+// askFront requests each of the incident's URLs, as visitors do, until one fails.
+func (a *Agent) askFront(ctx context.Context, l *look) (r probe.Result) {
+	for _, q := range l.requests {
+		if r = a.askOne(ctx, l.site, q.Request); r.Outcome.Failing() {
+			break
+		}
+	}
+	return r
+}
+
+// askLogs asks the URLs that failed lately according to the gateway's logs. The
+// first that still fails becomes what the incident is about.
+func (a *Agent) askLogs(ctx context.Context, l *look) bool {
+	if l.chosen {
+		return false
+	}
+	failed, err := evidence.Failing(l.site, time.Now().Add(-lately), logURLs)
 	l.notes = append(l.notes, notes(err)...)
+	for _, f := range failed {
+		q := probe.Request{Target: f.URL}
+		a.say(l.site, "asking %s, which failed at %s (%s)", f.URL, f.Last.Local().Format("15:04:05"), f.Source)
+		r := a.askOne(ctx, l.site, q)
+		if ctx.Err() != nil {
+			return false
+		}
+		if r.Outcome.Failing() {
+			l.front, l.requests = r, []request{{Request: q}}
+			return true
+		}
+	}
+	return false
 }
 
 // confirm asks until it is clear whether the failure lasts: lasting, or transient
-// (every later answer is healthy), or intermittent (some are).
-func (a *Agent) confirm(ctx context.Context, l *look) (failed, asked int) {
-	failed, asked = 1, 1
+// (every later answer is healthy), or intermittent (some are). It starts from what
+// was asked already.
+func (a *Agent) confirm(ctx context.Context, l *look, failed, asked int) (int, int) {
 	if l.front.Took >= slow {
 		return failed, asked
 	}
-	for asked < confirmations || (failed < asked && asked < transientProbes+1) {
-		r := probe.ByFront(ctx, l.site, l.target, a.limits())
+	until := l.front.Start.Add(lasting)
+	for asked < confirmations || failed == asked && time.Now().Before(until) || failed < asked && asked < transientProbes+1 {
+		if failed == asked {
+			time.Sleep(lasting / (confirmations + 1))
+		}
+		r := a.askFront(ctx, l)
 		if ctx.Err() != nil {
 			return failed, asked
 		}
@@ -127,42 +240,4 @@ func (a *Agent) confirm(ctx context.Context, l *look) (failed, asked int) {
 		}
 	}
 	return failed, asked
-}
-
-// Check probes a site once and explains a failure; it changes nothing.
-func (a *Agent) Check(ctx context.Context, s site.Site, given string) (CheckReport, error) {
-	l, err := a.begin(ctx, s, given)
-	if err != nil {
-		return CheckReport{}, err
-	}
-	a.say(s, "asking %s", l.target)
-	l.front = probe.ByFront(ctx, s, l.target, a.limits())
-	a.explain(ctx, l)
-	return CheckReport{Site: ref(s), URL: l.front.URL, Healthy: l.front.Outcome == probe.Healthy, Outcome: l.front.Outcome,
-		Status: l.front.Status, Detail: l.front.Detail, Seconds: l.front.Took.Seconds(), Causes: l.causes, Notes: l.notes}, ctx.Err()
-}
-
-// CheckAll checks sites side by side, in their order. A site that cannot be read
-// is in the result as unknown, with the reason in its notes; failed counts these.
-func (a *Agent) CheckAll(ctx context.Context, sites []site.Site) (reports []CheckReport, failed int, err error) {
-	reports = make([]CheckReport, len(sites))
-	errs := make([]error, len(sites))
-	var group errgroup.Group
-	group.SetLimit(probesAtOnce)
-	for i, s := range sites {
-		group.Go(func() error {
-			reports[i], errs[i] = a.Check(ctx, s, "")
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return nil, 0, err
-	}
-	for i, err := range errs {
-		if err != nil {
-			failed++
-			reports[i] = CheckReport{Site: ref(sites[i]), URL: probe.Home(sites[i]).String(), Outcome: probe.Unknown, Causes: []diagnose.Cause{}, Notes: notes(err)}
-		}
-	}
-	return reports, failed, ctx.Err()
 }

@@ -17,13 +17,13 @@ func (h *healing) open() error {
 		return nil
 	}
 	inc, err := h.agent.history.Open(history.Incident{Site: ref(h.site), Opened: h.front.Start,
-		Symptom: history.Symptom{Outcome: string(h.front.Outcome), Signature: h.front.Signature, URL: h.target.String(), Status: h.front.Status}})
+		Symptom: history.Symptom{Outcome: string(h.front.Outcome), Signature: h.front.Signature, URL: h.target().String(), Status: h.front.Status}})
 	if err != nil {
 		return fmt.Errorf("write the history, so nothing was changed: %w", err)
 	}
 	h.incident = &inc
 	h.report.Incident = inc.ID
-	h.event("%s answered %s: %s", h.target, h.front.Outcome, h.front.Signature)
+	h.event("%s answered %s: %s", h.target(), h.front.Outcome, h.front.Signature)
 	if len(h.causes) > 0 {
 		h.event("most likely cause: %s", h.causes[0].Cause)
 	}

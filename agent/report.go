@@ -41,9 +41,11 @@ type BisectReport struct {
 	Method      string        `json:"method"`
 	Outcome     probe.Outcome `json:"outcome"` // of the site with nothing masked
 	Signature   string        `json:"signature"`
+	Verdict     string        `json:"verdict"` // found, healthy, elsewhere or undecided
 	Finding     string        `json:"finding"` // in words
 	Culprits    []Culprit     `json:"culprits"`
 	Components  int           `json:"components"` // how many were searched
+	Odds        float64       `json:"odds"`       // that every verdict is right
 	Probes      int           `json:"probes"`
 	Repeats     int           `json:"repeats"`
 	Rounds      int           `json:"rounds"`
@@ -52,6 +54,8 @@ type BisectReport struct {
 	Fixed       bool          `json:"fixed"`
 	Incident    string        `json:"incident,omitempty"`
 	Changes     []ChangeRef   `json:"changes"`
+	Asked       []Asked       `json:"asked"`       // every question, in order
+	Explanation []string      `json:"explanation"` // the reasoning, step by step
 	Notes       []string      `json:"notes"`
 }
 

@@ -30,13 +30,18 @@ const (
 // What an interrupted run left is put back first.
 func (a *Agent) Run(ctx context.Context) error {
 	report, err := a.Recover(ctx)
+	observe := a.config.Mode == config.Observe
 	if err != nil {
 		return err
+	}
+	for _, n := range report.Notes {
+		a.log.Error("a record cannot be read, so nothing is changed before it can be: wpmend only observes", "note", n)
+		observe = true
 	}
 	for _, c := range report.Changes {
 		a.log.Warn("recovered", "change", c.ID, "what", c.What, "state", c.State, "note", c.Note)
 	}
-	w := &watching{agent: a, schedule: watch.NewSchedule(time.Duration(a.config.Watch.Every)), sites: map[string]site.Site{},
+	w := &watching{agent: a, observe: observe, schedule: watch.NewSchedule(time.Duration(a.config.Watch.Every)), sites: map[string]site.Site{},
 		busy: map[string]bool{}, resting: map[string]pause{},
 		probes: make(chan struct{}, probesAtOnce), incidents: make(chan struct{}, a.config.Watch.Incidents)}
 	defer w.work.Wait()
@@ -64,6 +69,7 @@ func (a *Agent) Run(ctx context.Context) error {
 // watching is the state of one Run.
 type watching struct {
 	agent     *Agent
+	observe   bool
 	schedule  *watch.Schedule
 	discovery time.Time // of the next one
 
@@ -109,7 +115,7 @@ func (w *watching) discover(ctx context.Context) error {
 func (w *watching) start(ctx context.Context, id string) {
 	w.mu.Lock()
 	s, known := w.sites[id]
-	if !known || w.busy[id] || time.Now().Before(w.resting[id].until) {
+	if !known || w.busy[id] {
 		w.mu.Unlock()
 		return
 	}
@@ -130,7 +136,7 @@ func (w *watching) start(ctx context.Context, id string) {
 // visit probes one site and handles its incident.
 func (w *watching) visit(ctx context.Context, s site.Site) error {
 	w.probes <- struct{}{}
-	r := probe.ByFront(ctx, s, probe.Home(s), w.agent.limits())
+	r := w.agent.askOne(ctx, s, probe.Request{Target: probe.Home(s)})
 	<-w.probes
 	if !r.Outcome.Failing() || ctx.Err() != nil {
 		if r.Outcome == probe.Healthy {
@@ -139,8 +145,12 @@ func (w *watching) visit(ctx context.Context, s site.Site) error {
 		return nil
 	}
 	log := w.agent.log.With("site", s.Domain, "outcome", r.Outcome, "signature", r.Signature)
-	if w.agent.config.Mode == config.Observe {
-		log.Warn("the site fails; mode is observe")
+	if w.rests(s) {
+		log.Debug("the site still fails")
+		return nil
+	}
+	if w.observe {
+		log.Warn("the site fails; wpmend only observes")
 		w.pause(s)
 		return nil
 	}
@@ -155,7 +165,7 @@ func (w *watching) visit(ctx context.Context, s site.Site) error {
 	if fresh, err := w.rediscover(ctx, s); err == nil {
 		s = fresh
 	}
-	report, err := w.agent.Heal(ctx, s, HealOptions{})
+	report, err := w.agent.Heal(ctx, s, HealOptions{Seen: &r})
 	var held *lock.Held
 	if errors.As(err, &held) {
 		log.Info("somebody is at work on the site", "by", held.Error())
@@ -180,6 +190,12 @@ func (w *watching) rediscover(ctx context.Context, s site.Site) (site.Site, erro
 	return site.Find(host.Sites, s.Root)
 }
 
+func (w *watching) rests(s site.Site) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return time.Now().Before(w.resting[s.ID].until)
+}
+
 func (w *watching) pause(s site.Site) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -189,8 +205,12 @@ func (w *watching) pause(s site.Site) {
 	w.agent.log.Info("leaving the site alone", "site", s.Domain, "until", p.until.Format(time.RFC3339))
 }
 
+// well forgets a pause once the site has stayed well for as long again: a fault that
+// comes and goes must not start from the shortest pause each time.
 func (w *watching) well(s site.Site) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.resting, s.ID)
+	if p, ok := w.resting[s.ID]; ok && time.Now().After(p.until.Add(p.last)) {
+		delete(w.resting, s.ID)
+	}
 }

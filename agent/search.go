@@ -3,17 +3,13 @@ package agent
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"wpmend/agent/bisect"
 	"wpmend/agent/diagnose"
 	"wpmend/agent/probe"
-	"wpmend/agent/shadow"
-	"wpmend/agent/site"
 	"wpmend/wp"
 )
 
@@ -24,10 +20,7 @@ const (
 	MethodRename = "rename"
 )
 
-// shadowWorkers is how many questions of a round a shadow answers side by side.
-const shadowWorkers = 4
-
-// found is what a search over the plugins brought.
+// found is what a search brought.
 type found struct {
 	bisect.Result
 	outcome  probe.Outcome // with nothing masked
@@ -35,132 +28,180 @@ type found struct {
 	live     int // changes to the live site, each put back
 	took     time.Duration
 	details  map[string]string // by id: what the failures that it causes look like
+	asked    []Asked
+	events   []bisect.Event
+	untested []string // in words
+	changed  string   // options that were changed meanwhile, in words
 }
 
-// searchShadow looks for the plugins at fault in a private copy of the pool.
-func (a *Agent) searchShadow(ctx context.Context, l *look, target *url.URL, weights map[string]float64) (found, error) {
+// remarks are what a report notes beside the result.
+func (f found) remarks() []string {
+	remarks := append([]string{}, f.untested...)
+	if f.changed != "" {
+		remarks = append(remarks, f.changed)
+	}
+	return remarks
+}
+
+// searching looks for the components at fault, layer by layer: first what can be
+// taken away for one request, then what only the file system hides.
+type searching struct {
+	agent   *Agent
+	look    *look
+	oracle  oracle
+	weights map[string]float64
+	rate    float64 // share of the requests that fail; 0: every one
+	found   found
+}
+
+func (a *Agent) search(ctx context.Context, l *look, o oracle, weights map[string]float64, rate float64) (found, error) {
 	start := time.Now()
-	a.say(l.site, "starting a private copy of pool %s", l.site.Pool.Name)
-	sh, err := shadow.Start(ctx, l.site, l.wp.Paths, shadow.Options{Workers: shadowWorkers, Body: a.config.Probe.Body})
-	if ctx.Err() != nil {
-		return found{}, ctx.Err()
-	}
-	if err != nil {
-		return found{}, &Error{Kind: "no-shadow", Err: err,
-			Remedy: "wpmend bisect " + l.site.Domain + " --method rename searches on the live site instead"}
-	}
-	defer func() {
-		if err := sh.Close(); err != nil {
-			a.log.Warn("cannot end the shadow", "site", l.site.Domain, "err", err)
-		}
-	}()
-	q := newQuestions(l)
-	ask := func(ctx context.Context, round []bisect.Question) ([]bisect.Answer, error) {
-		answers := make([]bisect.Answer, len(round))
-		errs := make([]error, len(round))
-		var wg sync.WaitGroup
-		for i, question := range round {
-			wg.Go(func() {
-				var answer shadow.Answer
-				answer, errs[i] = sh.Ask(ctx, target, q.masked(question))
-				answers[i] = q.judge(question, answer)
-			})
-		}
-		wg.Wait()
-		return answers, notFirst(errs)
-	}
-	result, err := bisect.Run(ctx, a.search(l, q, weights, shadowWorkers), ask)
-	return q.found(result, start), err
+	s := &searching{agent: a, look: l, oracle: o, weights: weights, rate: rate, found: found{details: map[string]string{}, asked: []Asked{}}}
+	err := s.run(ctx)
+	s.found.took = time.Since(start)
+	return s.found, err
 }
 
-// search describes what is looked for.
-func (a *Agent) search(l *look, q *questions, weights map[string]float64, workers int) bisect.Search {
-	s := bisect.Search{Workers: workers, Progress: func(e bisect.Event) { a.progress(Progress{Site: l.site.Domain, Event: &e}) }}
-	for _, p := range q.plugins {
+func (s *searching) run(ctx context.Context) error {
+	var open, deep []wp.Component
+	for _, c := range s.look.wp.Components {
+		switch {
+		case !c.Active || isObjectCache(c) && s.oracle.first(c):
+		case s.oracle.first(c):
+			open = append(open, c)
+		default:
+			deep = append(deep, c)
+		}
+	}
+	first, err := s.layer(ctx, open, nil, false)
+	s.found.Result, s.found.outcome = first.Result, first.outcome
+	if err != nil {
+		return err
+	}
+	switch first.Finding {
+	case bisect.HealthyUnmasked:
+		return s.besideCache(ctx)
+	case bisect.FailsAllMasked:
+		return s.beneath(ctx, open, deep)
+	}
+	return nil
+}
+
+// beneath searches what loads before and beside the first layer, with all of that
+// away; then the first layer again without what was convicted.
+func (s *searching) beneath(ctx context.Context, open, deep []wp.Component) error {
+	if ids, why := s.oracle.untestable(deep); len(ids) > 0 {
+		s.found.untested = append(s.found.untested, fmt.Sprintf("not tested: %s (%s)", strings.Join(ids, ", "), why))
+		deep = slices.DeleteFunc(deep, func(c wp.Component) bool { return slices.Contains(ids, c.ID()) })
+	}
+	if len(deep) == 0 {
+		return nil
+	}
+	second, err := s.layer(ctx, deep, open, false)
+	if err != nil || second.Finding == bisect.FailsAllMasked {
+		return err
+	}
+	if second.Finding != bisect.Found {
+		s.found.Finding, s.found.Explanation = bisect.Undecided, second.Explanation
+		if second.Finding == bisect.HealthyUnmasked {
+			s.found.Explanation = "with all plugins and the theme masked the site failed once and was healthy later"
+		}
+		return nil
+	}
+	var guilty []wp.Component
+	for _, c := range deep {
+		if slices.ContainsFunc(second.Culprits, func(k bisect.Culprit) bool { return k.ID == c.ID() }) {
+			guilty = append(guilty, c)
+		}
+	}
+	again, err := s.layer(ctx, open, guilty, false)
+	if err != nil {
+		return err
+	}
+	switch again.Finding {
+	case bisect.HealthyUnmasked, bisect.Found:
+		s.found.Finding = bisect.Found
+		s.found.Culprits = append(second.Culprits, again.Culprits...)
+		s.found.Signature = second.Signature
+		s.found.Odds = second.Odds
+		if again.Finding == bisect.Found {
+			s.found.Odds = max(0, second.Odds+again.Odds-1)
+		}
+	default:
+		s.found.Finding = bisect.Undecided
+		s.found.Explanation = "without " + strings.Join(ids(guilty), ", ") + " the site still fails: " + again.Explanation
+	}
+	return nil
+}
+
+// besideCache asks the question that the search keeps closed otherwise: a copy that
+// fills the site's persistent object cache could carry what it computes, with
+// components masked, to the live site. So only the site as it is gets to see it.
+func (s *searching) besideCache(ctx context.Context) error {
+	i := slices.IndexFunc(s.look.wp.Components, func(c wp.Component) bool { return c.Active && isObjectCache(c) && s.oracle.first(c) })
+	if i < 0 {
+		return nil
+	}
+	cache := s.look.wp.Components[i]
+	beside, err := s.layer(ctx, []wp.Component{cache}, nil, true)
+	if err == nil && beside.Finding == bisect.Found {
+		s.found.Result.Culprits, s.found.Finding = beside.Culprits, bisect.Found
+		s.found.Signature, s.found.Odds, s.found.outcome = beside.Signature, beside.Odds, beside.outcome
+		s.found.Explanation = "the site fails only with its object cache; what fills the cache may be at fault as well"
+	}
+	return err
+}
+
+func isObjectCache(c wp.Component) bool {
+	return c.Kind == wp.KindDropIn && c.Name == "object-cache.php"
+}
+
+func ids(components []wp.Component) []string {
+	list := make([]string, len(components))
+	for i, c := range components {
+		list[i] = c.ID()
+	}
+	return list
+}
+
+// layer runs one search and adds its cost to the whole.
+func (s *searching) layer(ctx context.Context, components, away []wp.Component, cache bool) (found, error) {
+	q := &questions{oracle: s.oracle, layer: components, away: away, cache: cache, details: s.found.details}
+	search := bisect.Search{Workers: s.oracle.workers(), Rate: s.rate, Progress: func(e bisect.Event) {
+		q.heard(e)
+		s.found.events = append(s.found.events, e)
+		s.agent.progress(Progress{Site: s.look.site.Domain, Event: &e})
+	}}
+	for _, c := range components {
 		weight := 1.0
-		if w, ok := weights[p.ID()]; ok {
+		if w, ok := s.weights[c.ID()]; ok {
 			weight = w
 		}
-		s.Components = append(s.Components, bisect.Component{ID: p.ID(), Weight: weight, Requires: requirements(p, q.plugins)})
+		search.Components = append(search.Components, bisect.Component{ID: c.ID(), Weight: weight, Requires: requirements(c, components)})
 	}
-	return s
+	result, err := bisect.Run(ctx, search, q.ask)
+	f := &s.found
+	f.searched = max(f.searched, len(components)+len(away))
+	f.asked = append(f.asked, q.asked...)
+	f.Probes, f.Repeats, f.Rounds = f.Probes+result.Probes, f.Repeats+result.Repeats, f.Rounds+result.Rounds
+	sum := result
+	sum.Probes, sum.Repeats, sum.Rounds = f.Probes, f.Repeats, f.Rounds
+	return found{Result: sum, outcome: q.outcome}, err
 }
 
-// requirements are the ids of the plugins that p's header names by their folders.
-func requirements(p wp.Component, plugins []wp.Component) []string {
-	var ids []string
-	for _, slug := range p.Requires {
-		if i := slices.IndexFunc(plugins, func(o wp.Component) bool { return o.Name == slug }); i >= 0 {
-			ids = append(ids, plugins[i].ID())
+// requirements are the ids of what c cannot work without: the plugins that its
+// header names by their folders, a child theme's parent, a drop-in's plugin.
+func requirements(c wp.Component, all []wp.Component) []string {
+	var needed []string
+	for _, o := range all {
+		switch {
+		case c.Kind == wp.KindPlugin && o.Kind == wp.KindPlugin && slices.Contains(c.Requires, o.Name),
+			c.Kind == wp.KindTheme && o.Kind == wp.KindTheme && c.Parent == o.Name && c.Name != o.Name,
+			c.Kind == wp.KindDropIn && c.Owner == o.ID():
+			needed = append(needed, o.ID())
 		}
 	}
-	return ids
-}
-
-// questions translates between the search and the answers of a probe.
-type questions struct {
-	site    site.Site
-	plugins []wp.Component
-
-	mu      sync.Mutex
-	outcome probe.Outcome
-	details map[string]string
-}
-
-func newQuestions(l *look) *questions {
-	return &questions{site: l.site, plugins: l.wp.Plugins(), details: map[string]string{}}
-}
-
-func (q *questions) masked(question bisect.Question) []wp.Component {
-	var masked []wp.Component
-	for _, p := range q.plugins {
-		if slices.Contains(question.Masked, p.ID()) {
-			masked = append(masked, p)
-		}
-	}
-	return masked
-}
-
-// judge reads an answer as a verdict. A refusal (403, 404) comes from PHP here, so
-// PHP ran well; what could not be judged decides nothing.
-func (q *questions) judge(question bisect.Question, a shadow.Answer) bisect.Answer {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	answer := bisect.Answer{Verdict: bisect.Healthy, Signature: a.Signature, Blamed: a.Blamed, Slow: a.Hung}
-	switch {
-	case a.Outcome == probe.Unknown, a.Outcome == probe.Maintenance, a.Outcome == probe.Unavailable, a.Outcome == probe.DBError:
-		// A site that is closed on purpose, or whose database is gone, convicts nobody.
-		answer.Verdict = bisect.Unresolved
-	case a.Outcome.Failing():
-		answer.Verdict = bisect.Failing
-	}
-	if len(question.Masked) == 0 {
-		q.outcome = a.Outcome
-	}
-	if id := q.suspect(question, a); id != "" && a.Detail != "" && answer.Verdict == bisect.Failing {
-		q.details[id] = a.Detail
-	}
-	return answer
-}
-
-// suspect is the one component that a failing answer speaks of: the only one let
-// in, or the one that its trace names.
-func (q *questions) suspect(question bisect.Question, a shadow.Answer) string {
-	if len(question.Masked) == len(q.plugins)-1 {
-		for _, p := range q.plugins {
-			if !slices.Contains(question.Masked, p.ID()) {
-				return p.ID()
-			}
-		}
-	}
-	if len(a.Blamed) > 0 {
-		return a.Blamed[0]
-	}
-	return ""
-}
-
-func (q *questions) found(r bisect.Result, start time.Time) found {
-	return found{Result: r, outcome: q.outcome, searched: len(q.plugins), took: time.Since(start), details: q.details}
+	return needed
 }
 
 // culprits completes the search's verdicts with what is known of the components.
@@ -191,11 +232,16 @@ func toSwitchOff(culprits []Culprit) []string {
 func (f found) words() string {
 	switch f.Finding {
 	case bisect.Found:
-		return fmt.Sprintf("the search convicted %d of %d plugins", len(f.Culprits), f.searched)
+		words := fmt.Sprintf("the search convicted %d of %d components", len(f.Culprits), f.searched)
+		if f.Explanation != "" {
+			words += "; " + f.Explanation
+		}
+		return words
 	case bisect.HealthyUnmasked:
-		return "with every plugin the site works, in a private copy of its pool: no plugin is at fault"
+		return "with every component the site works, in a private copy of its pool: none of them is at fault"
 	case bisect.FailsAllMasked:
-		return "the site fails even with every plugin masked: no plugin is at fault (theme, must-use plugins, drop-ins, core or the server remain)"
+		words := "the site fails even with every component masked: none of them is at fault (core, wp-config.php or the server remain)"
+		return strings.Join(append([]string{words}, f.untested...), "; ")
 	}
 	return "the search could not decide: " + f.Explanation
 }
@@ -217,14 +263,10 @@ func (f found) proof() []string {
 	return lines
 }
 
-// suspects weighs the plugins by the facts of the incident.
-func (l *look) suspects() map[string]float64 { return diagnose.Suspects(l.facts) }
-
-func notFirst(errs []error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+// explain is the reasoning of the search, step by step.
+func (f found) explain() []string {
+	return append([]string{}, bisect.Explain(f.events, f.Result)...)
 }
+
+// suspects weighs the components by the facts of the incident.
+func (l *look) suspects() map[string]float64 { return diagnose.Suspects(l.facts, l.wp.Components) }

@@ -19,7 +19,8 @@ func (a *Agent) leftOn(root string) []journal.Change {
 	if err != nil {
 		a.log.Warn("some records of the journal cannot be read", "err", err)
 	}
-	return slices.DeleteFunc(changes, func(c journal.Change) bool { return c.SiteRoot != root || !interrupted(c) })
+	left := journal.Interrupted(changes)
+	return slices.DeleteFunc(left, func(c journal.Change) bool { return c.SiteRoot != root })
 }
 
 // settle takes back what leftOn found, and ends the incidents that it belonged to.
@@ -37,11 +38,6 @@ func (a *Agent) settle(left []journal.Change) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// interrupted: begun, neither verified nor undone, and it can be taken back.
-func interrupted(c journal.Change) bool {
-	return c.UndoNone == "" && (c.State == journal.Planned || c.State == journal.Applied || c.Undoing)
 }
 
 // closeInterrupted ends the incidents whose wpmend died.

@@ -9,6 +9,7 @@ import (
 	"wpmend/agent/journal"
 	"wpmend/agent/remedy"
 	"wpmend/agent/site"
+	"wpmend/wp"
 )
 
 // SwitchReport is what disable, enable and undo did.
@@ -23,7 +24,7 @@ type SwitchReport struct {
 // is healthy is not asked.
 func (a *Agent) Disable(ctx context.Context, s site.Site, component string) (SwitchReport, error) {
 	r := SwitchReport{Site: ref(s), Changes: []ChangeRef{}, Notes: []string{}}
-	l, release, err := a.beginHeld(ctx, s, "", "disable", true)
+	l, release, err := a.beginHeld(ctx, s, Question{}, "disable", true)
 	if err != nil {
 		return r, err
 	}
@@ -51,17 +52,11 @@ func (a *Agent) Disable(ctx context.Context, s site.Site, component string) (Swi
 // Enable switches a component on again that wpmend switched off.
 func (a *Agent) Enable(ctx context.Context, s site.Site, component string) (SwitchReport, error) {
 	r := SwitchReport{Site: ref(s), Changes: []ChangeRef{}, Notes: []string{}}
-	l, release, err := a.beginHeld(ctx, s, "", "enable", true)
+	l, release, err := a.beginHeld(ctx, s, Question{}, "enable", true)
 	if err != nil {
 		return r, err
 	}
 	defer release()
-	switch _, off, ok := l.wp.Component(component); {
-	case !ok:
-		return r, &Error{Kind: "not-found", Err: fmt.Errorf("%s has no component %q", s.Domain, component), Remedy: "wpmend incidents"}
-	case !off:
-		return r, &Error{Kind: "not-off", Err: fmt.Errorf("%s is not switched off", component)}
-	}
 	change, err := a.switchedOffBy(s, l.wp, component)
 	if err != nil {
 		return r, err
@@ -75,18 +70,39 @@ func (a *Agent) Enable(ctx context.Context, s site.Site, component string) (Swit
 	return r, nil
 }
 
-// switchedOffBy finds the newest change in force that renamed the component away.
+// switchedOffBy finds the newest change in force that switched the component off.
 func (a *Agent) switchedOffBy(s site.Site, w site.WordPress, component string) (journal.Change, error) {
-	c, _, _ := w.Component(component)
-	changes, _ := a.journal.List()
+	c, off, ok := w.Component(component)
+	if !ok {
+		return journal.Change{}, &Error{Kind: "not-found", Err: fmt.Errorf("%s has no component %q", s.Domain, component), Remedy: "wpmend incidents"}
+	}
+	changes, err := a.journal.List()
+	if err != nil {
+		a.log.Warn("some records of the journal cannot be read", "err", err)
+	}
 	for _, change := range slices.Backward(changes) {
-		if change.SiteRoot != s.Root || change.State == journal.Undone || change.UndoNone != "" {
-			continue
-		}
-		if slices.ContainsFunc(change.Steps, func(step journal.Step) bool { return step.Kind == journal.Rename && step.From == c.Path }) {
+		if change.SiteRoot == s.Root && change.State != journal.Undone && change.UndoNone == "" &&
+			slices.ContainsFunc(change.Steps, func(step journal.Step) bool { return tookOff(step, c) }) {
 			return change, nil
 		}
 	}
+	if !off {
+		return journal.Change{}, &Error{Kind: "not-off", Err: fmt.Errorf("%s is not switched off", component)}
+	}
 	return journal.Change{}, &Error{Kind: "no-record", Err: fmt.Errorf("the journal has no record of switching %s off", component),
 		Remedy: fmt.Sprintf("rename it back by hand below %s", s.Root)}
+}
+
+// tookOff reports whether a step switched a component off: renamed it, showed another
+// theme, or took it off a list of active plugins.
+func tookOff(step journal.Step, c wp.Component) bool {
+	switch step.Kind {
+	case journal.Rename:
+		return step.From == c.Path
+	case journal.Setting:
+		return c.Kind == wp.KindTheme && string(step.Before) == c.Name && string(step.After) != c.Name
+	case journal.Deactivate:
+		return c.Kind == wp.KindPlugin && slices.ContainsFunc(c.Files, func(f string) bool { return slices.Contains(step.Plugins, f) })
+	}
+	return false
 }

@@ -46,6 +46,9 @@ type Component struct {
 	// Condition is the constant without which WordPress ignores this drop-in:
 	// WP_CACHE, SUNRISE or MULTISITE; "" none. See [Config.Heeds].
 	Condition string
+	// Owner is the id of the plugin that put a drop-in there, "" unknown: the two
+	// are switched off together, or one of them breaks or brings back the other.
+	Owner string
 	// ModTime is the newest change among the folder itself and its main files.
 	ModTime time.Time
 }

@@ -34,9 +34,9 @@ func Off(c Component) (from, to string) {
 // active_plugins writes it without a folder.
 func (c Component) singleFile() bool {
 	switch c.Kind {
-	case KindPlugin:
+	case KindPlugin, KindMUPlugin:
 		return slices.Contains(c.Files, c.Name) || (len(c.Files) == 0 && isPHP(c.Name))
-	case KindMUPlugin, KindDropIn, KindPrepend:
+	case KindDropIn, KindPrepend:
 		return true
 	}
 	return false
@@ -93,7 +93,7 @@ func switchedOff(t *Tree, kind, dir, entry string) (Component, bool) {
 		}
 	}
 	switch kind {
-	case KindPlugin:
+	case KindPlugin, KindMUPlugin:
 		files, _ := pluginFiles(t, off, name)
 		c.Files = files
 		var paths []string

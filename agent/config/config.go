@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/BurntSushi/toml"
+
+	"wpmend/wp"
 )
 
 // DefaultFile is read when no --config is given; it may be absent.
@@ -48,6 +50,7 @@ type Config struct {
 
 	Watch  Watch  `toml:"watch" json:"watch"`
 	Probe  Probe  `toml:"probe" json:"probe"`
+	Search Search `toml:"search" json:"search"`
 	Budget Budget `toml:"budget" json:"budget"`
 	FPM    []FPM  `toml:"fpm" json:"fpm"`
 }
@@ -81,6 +84,36 @@ type Probe struct {
 	Verify int `toml:"verify" json:"verify"`
 }
 
+// Search says how components are searched and switched off.
+type Search struct {
+	// Outgoing says whether the site's own requests to other hosts leave a private
+	// copy of its pool: a plugin that hangs in one is found only if they do.
+	Outgoing Outgoing `toml:"outgoing" json:"outgoing"`
+	// Fix is how plugins at fault are switched off.
+	Fix Fix `toml:"fix" json:"fix"`
+	// Readmit lets a plugin in again, after its files have changed and a private copy
+	// works with it.
+	Readmit bool `toml:"readmit" json:"readmit"`
+}
+
+// Outgoing is a policy for the site's own outgoing requests.
+type Outgoing string
+
+// The policies.
+const (
+	AllowOutgoing Outgoing = "allow"
+	HoldOutgoing  Outgoing = "hold"
+)
+
+// Fix is a way to switch a plugin off.
+type Fix string
+
+// The ways: rename its folder, or take it off the lists in the database.
+const (
+	RenameFix     Fix = "rename"
+	DeactivateFix Fix = "deactivate"
+)
+
 // Budget bounds the changes an hour; past it wpmend watches and escalates.
 type Budget struct {
 	Site int `toml:"site" json:"site"`
@@ -102,6 +135,7 @@ func Default() Config {
 		Only: []string{}, Mode: Heal, Protected: []string{}, FPM: []FPM{},
 		Watch:  Watch{Every: Duration(10 * time.Second), Discover: Duration(time.Minute), Incidents: 2},
 		Probe:  Probe{Timeout: Duration(30 * time.Second), Body: 2 << 20, Verify: 5},
+		Search: Search{Outgoing: AllowOutgoing, Fix: RenameFix},
 		Budget: Budget{Site: 4, Host: 20},
 	}
 }
@@ -181,6 +215,17 @@ func (c Config) fault() (key, msg string) {
 	}
 	if c.Mode != Heal && c.Mode != Observe {
 		return "mode", fmt.Sprintf("mode: %q is neither \"heal\" nor \"observe\"", c.Mode)
+	}
+	if c.Search.Outgoing != AllowOutgoing && c.Search.Outgoing != HoldOutgoing {
+		return "outgoing", fmt.Sprintf("outgoing: %q is neither \"allow\" nor \"hold\"", c.Search.Outgoing)
+	}
+	if c.Search.Fix != RenameFix && c.Search.Fix != DeactivateFix {
+		return "fix", fmt.Sprintf("fix: %q is neither \"rename\" nor \"deactivate\"", c.Search.Fix)
+	}
+	for _, id := range c.Protected {
+		if _, _, err := wp.ParseID(id); err != nil {
+			return "protected", fmt.Sprintf("protected: %q is no component: write it as in `wpmend bisect`, such as \"plugin:woocommerce\"", id)
+		}
 	}
 	for _, b := range []struct {
 		key      string

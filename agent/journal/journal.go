@@ -14,8 +14,12 @@ import (
 
 // Deps is what the journal needs of others.
 type Deps struct {
-	// Options reads and writes a site's options; needed for steps made by [GuardPlugins].
+	// Options reads and writes a site's options; needed for steps about options.
 	Options Options
+	// Forget makes the site's persistent object cache drop an option that was written
+	// to the database; it may be nil. Whether that worked shows when the site is
+	// verified.
+	Forget func(ctx context.Context, siteRoot, name string)
 	// Start starts what a step made by [StartStep] describes.
 	Start func(ctx context.Context, what json.RawMessage) error
 	// Lock takes the lock of a site, for [Journal.Recover] alone. An error means that

@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -22,8 +23,18 @@ type Options interface {
 	SwapOption(ctx context.Context, siteRoot, name string, old, new []byte) (bool, error)
 }
 
-// activePlugins is the option that this version guards: a sorted PHP list of plugin files.
-const activePlugins = "active_plugins"
+// The options that hold lists of plugin files: of the main blog, sorted; of another
+// blog; of a network, with the time of each activation.
+const (
+	activePlugins  = "active_plugins"
+	networkPlugins = "network:active_sitewide_plugins"
+)
+
+// isPluginList tells whether an option's name is that of a list of plugins.
+func isPluginList(name string) bool {
+	blog, of, ok := strings.Cut(name, ":")
+	return name == activePlugins || name == networkPlugins || ok && strings.HasPrefix(blog, "blog-") && of == activePlugins
+}
 
 const (
 	optionTimeout = 10 * time.Second // of the reading at planning time
@@ -35,8 +46,12 @@ const (
 // WordPress drop what is missing (wp-admin/includes/plugin.php,
 // validate_active_plugins). The undo inserts what was active, is missing and whose
 // renaming was undone; later edits of the owner stay.
-func GuardPlugins(root string, plugins []string) Step {
-	return Step{Kind: Option, SiteRoot: root, Name: activePlugins, Plugins: plugins}
+func GuardPlugins(root string, plugins []string) Step { return GuardList(root, activePlugins, plugins) }
+
+// GuardList is GuardPlugins for the list of plugins of this name: of another blog
+// ("blog-2:active_plugins") or of the network ("network:active_sitewide_plugins").
+func GuardList(root, name string, plugins []string) Step {
+	return Step{Kind: Option, SiteRoot: root, Name: name, Plugins: plugins}
 }
 
 // guarding carries out the steps that keep plugins active.
@@ -45,7 +60,7 @@ type guarding struct{}
 func (guarding) undoable() bool { return true }
 
 func (guarding) check(s Step) error {
-	if s.Name != activePlugins {
+	if !isPluginList(s.Name) {
 		return fmt.Errorf("the option %q is not one that can be guarded", s.Name)
 	}
 	if slices.Contains(s.Plugins, "") {
@@ -84,14 +99,9 @@ func join(names []string) string {
 }
 
 func (guarding) prepare(ctx context.Context, j *Journal, s Step) (Step, error) {
-	if j.deps.Options == nil {
-		return s, errors.New("nothing is given to read options with")
-	}
-	ctx, cancel := context.WithTimeout(ctx, optionTimeout)
-	defer cancel()
-	before, err := j.deps.Options.Option(ctx, s.SiteRoot, s.Name)
+	before, err := j.option(ctx, s)
 	if err != nil {
-		return s, fmt.Errorf("read %s: %w", s.Name, err)
+		return s, err
 	}
 	if _, err := wp.PluginList(before); err != nil {
 		return s, fmt.Errorf("read %s: %w", s.Name, err)
@@ -106,15 +116,17 @@ func (guarding) look(context.Context, *Journal, Step) (standing, error) { return
 func (guarding) apply(context.Context, *Journal, Step) error { return nil }
 
 func (guarding) undo(ctx context.Context, j *Journal, s Step, steps []Step) error {
-	if j.deps.Options == nil {
-		return errors.New("nothing is given to write options with")
-	}
+	return j.edit(ctx, s, func(now []byte) ([]byte, error) { return s.merged(now, s.back(ctx, j, steps)) })
+}
+
+// edit changes a list of plugins against others who write it at the same time.
+func (j *Journal) edit(ctx context.Context, s Step, change func(now []byte) ([]byte, error)) error {
 	for range optionTries {
-		now, err := j.deps.Options.Option(ctx, s.SiteRoot, s.Name)
+		now, err := j.option(ctx, s)
 		if err != nil {
-			return fmt.Errorf("read %s: %w", s.Name, err)
+			return err
 		}
-		want, err := s.merged(now, s.back(ctx, j, steps))
+		want, err := change(now)
 		if err != nil {
 			return &RefusedError{What: fmt.Sprintf("the option %s of %s cannot be read (%v), so nothing was put back into it", s.Name, s.SiteRoot, err),
 				Do: "see in wp-admin, Plugins, that these are active: " + join(s.Plugins)}
@@ -122,12 +134,8 @@ func (guarding) undo(ctx context.Context, j *Journal, s Step, steps []Step) erro
 		if bytes.Equal(want, now) {
 			return nil
 		}
-		swapped, err := j.deps.Options.SwapOption(ctx, s.SiteRoot, s.Name, now, want)
-		if err != nil {
-			return fmt.Errorf("write %s: %w", s.Name, err)
-		}
-		if swapped {
-			return nil
+		if swapped, err := j.swap(ctx, s, now, want); err != nil || swapped {
+			return err
 		}
 	}
 	return fmt.Errorf("%s was changed by somebody else each of %d times: try again", s.Name, optionTries)
@@ -185,11 +193,32 @@ func (s Step) merged(now []byte, plugins []string) ([]byte, error) {
 		return s.Before, nil
 	}
 	for _, p := range missing {
-		if now, err = wp.InsertPlugin(now, p); err != nil {
+		if s.Name == networkPlugins {
+			now, err = wp.InsertSitewide(now, p, activated(s.Before, p))
+		} else {
+			now, err = wp.InsertPlugin(now, p)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
 	return now, nil
+}
+
+// activated is when a network's plugin was activated, in seconds since 1970, by a list
+// that holds it.
+func activated(list []byte, file string) int64 {
+	n, err := wp.Unserialize(list)
+	if err != nil {
+		return 0
+	}
+	for _, p := range n.Pairs {
+		if string(p.Key.Text) == file {
+			at, _ := strconv.ParseInt(string(p.Value.Text), 10, 64) // PluginList took integers only
+			return at
+		}
+	}
+	return 0
 }
 
 // raw are bytes that a person should be able to read in the record: text as text,

@@ -46,13 +46,40 @@ func (j *Journal) Recover(ctx context.Context) ([]Recovered, error) {
 			report = append(report, Recovered{Change: c, Note: "left alone: " + busy.Error(), Err: busy})
 			continue
 		}
-		r, touched := j.settle(c.ID)
+		var r Recovered
+		var touched bool
+		if provenWith(c, changes) {
+			r, touched = Recovered{Change: c, Note: "proven together with the other changes of its incident"}, true
+			r.Err = j.Verified(c.ID)
+			r.State = Verified
+		} else {
+			r, touched = j.settle(c.ID)
+		}
 		unlock()
 		if touched {
 			report = append(report, r)
 		}
 	}
 	return report, problem
+}
+
+// Interrupted are the changes that a wpmend which died would have left half-done: those
+// begun, neither verified nor undone, that can be taken back. One is as good as
+// verified if another change of its incident is: they are applied together, proven
+// together, and written down as verified one after the other.
+func Interrupted(changes []Change) []Change {
+	var left []Change
+	for _, c := range changes {
+		if c.UndoNone == "" && (c.State == Planned || c.State == Applied) && !provenWith(c, changes) {
+			left = append(left, c)
+		}
+	}
+	return left
+}
+
+func provenWith(c Change, changes []Change) bool {
+	return c.State == Applied && !c.Undoing && c.Incident != "" &&
+		slices.ContainsFunc(changes, func(o Change) bool { return o.Incident == c.Incident && o.State == Verified })
 }
 
 // settle brings one change to an end. It reads it again: whoever held the lock until

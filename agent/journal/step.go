@@ -11,13 +11,15 @@ type StepKind string
 
 // The kinds of steps.
 const (
-	Rename StepKind = "rename" // one object of a site gets another name
-	Option StepKind = "option" // plugins stay in the list of active ones across a rename
-	Start  StepKind = "start"  // a process is started
+	Rename     StepKind = "rename"     // one object of a site gets another name
+	Option     StepKind = "option"     // plugins stay in the list of active ones across a rename
+	Setting    StepKind = "setting"    // an option gets another value
+	Deactivate StepKind = "deactivate" // plugins are taken off a list of active ones
+	Start      StepKind = "start"      // a process is started
 )
 
 // Step is one act. Which fields count depends on the kind; the constructors
-// [PlanRename], [GuardPlugins] and [StartStep] set them.
+// [PlanRename], [GuardPlugins], [DeactivatePlugins], [SetOption] and [StartStep] set them.
 type Step struct {
 	Kind     StepKind `json:"kind"`
 	SiteRoot string   `json:"site_root,omitempty"` // absolute
@@ -29,10 +31,12 @@ type Step struct {
 	Owners []uint32  `json:"owners,omitempty"` // users besides root who may own the object and the folders on the way
 	Folder string    `json:"folder,omitempty"` // new hidden folder for To; removed by the undo if it is empty
 
-	// Option: the plugins that must be active again after an undo.
+	// Option and Deactivate: the plugins that must be active again after an undo.
+	// Setting: After is the value.
 	Name    string   `json:"name,omitempty"`
 	Plugins []string `json:"plugins,omitempty"` // as in active_plugins: "akismet/akismet.php"
 	Before  raw      `json:"before,omitempty"`  // the option's bytes when it was planned
+	After   raw      `json:"after,omitempty"`
 
 	// Start: what is to be started, as the remedy described it.
 	Process json.RawMessage `json:"process,omitempty"`
@@ -69,6 +73,10 @@ func kindOf(k StepKind) (kind, error) {
 		return renaming{}, nil
 	case Option:
 		return guarding{}, nil
+	case Setting:
+		return setting{}, nil
+	case Deactivate:
+		return deactivating{}, nil
 	case Start:
 		return starting{}, nil
 	}

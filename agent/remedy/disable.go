@@ -10,37 +10,131 @@ import (
 	"wpmend/wp"
 )
 
-// Disable switches components off by renaming them out of WordPress' sight, and
-// guards active_plugins: wp-admin drops a plugin from it whose file is missing
-// (wp-admin/includes/plugin.php, validate_active_plugins), and the undo puts it back.
+// Disable switches components off, with what can only go along: a plugin with the
+// drop-ins that it put there, a drop-in with the plugin that would put it there
+// again, the drop-in always first. What is renamed goes out of WordPress' sight, and
+// the lists of active plugins are guarded: wp-admin drops a plugin from them whose
+// file is missing (wp-admin/includes/plugin.php, validate_active_plugins), and the
+// undo puts it back. A theme is not renamed: another one is shown instead.
 func Disable(s site.Site, w site.WordPress, ids []string, incident, why string) (journal.Change, error) {
-	c := journal.Change{Site: s.ID, SiteRoot: s.Root, Incident: incident, Why: why, Actor: Actor,
-		What: "switch off " + strings.Join(ids, ", ") + " on " + s.Domain}
-	var active []string
+	c := change(s, "switch off "+strings.Join(ids, ", ")+" on "+s.Domain, incident, why)
+	return c, plan(&c, s, w, company(w, ids))
+}
+
+// Away is Disable of these components alone, for a question of a search.
+func Away(s site.Site, w site.WordPress, ids []string, why string) (journal.Change, error) {
+	c := change(s, "put "+strings.Join(ids, ", ")+" of "+s.Domain+" away for a moment", "", why)
+	return c, plan(&c, s, w, ids)
+}
+
+func change(s site.Site, what, incident, why string) journal.Change {
+	return journal.Change{Site: s.ID, SiteRoot: s.Root, Incident: incident, Why: why, Actor: Actor, What: what}
+}
+
+// company adds what must go along, drop-ins first.
+func company(w site.WordPress, ids []string) []string {
+	var dropIns, others []string
+	add := func(id string) {
+		list := &others
+		if strings.HasPrefix(id, wp.KindDropIn+":") {
+			list = &dropIns
+		}
+		if !slices.Contains(*list, id) {
+			*list = append(*list, id)
+		}
+	}
 	for _, id := range ids {
-		component, off, ok := w.Component(id)
-		switch {
-		case !ok:
-			return journal.Change{}, fmt.Errorf("%s has no component %q: `wpmend sites` and the site's plugins folder show what there is", s.Domain, id)
-		case off:
-			return journal.Change{}, fmt.Errorf("%s is switched off already: `wpmend enable %s %s` switches it on", id, s.Domain, id)
-		case component.Kind != "plugin":
-			return journal.Change{}, fmt.Errorf("%s: only plugins can be switched off by this version", id)
+		add(id)
+		for _, c := range w.Components {
+			switch {
+			case c.Kind == wp.KindDropIn && c.Owner == id:
+				add(c.ID())
+			case c.ID() == id && c.Kind == wp.KindDropIn && c.Owner != "":
+				add(c.Owner)
+			}
+		}
+	}
+	return append(dropIns, others...)
+}
+
+// plan adds the steps that take these components away.
+func plan(c *journal.Change, s site.Site, w site.WordPress, ids []string) error {
+	var themes []string
+	var files []string
+	for _, id := range ids {
+		component, err := present(s, w, id)
+		if err != nil {
+			return err
+		}
+		switch component.Kind {
+		case wp.KindTheme:
+			themes = append(themes, component.Name)
+			continue
+		case wp.KindPrepend:
+			return fmt.Errorf("%s is loaded by PHP itself before every request, which fails when the file is missing: take its line out of .user.ini or .htaccess first", id)
 		}
 		from, to := wp.Off(component)
 		step, err := journal.PlanRename(s.Root, s.Owner, from, to)
 		if err != nil {
-			return journal.Change{}, err
+			return err
 		}
 		c.Steps = append(c.Steps, step)
-		for _, file := range component.Files {
-			if slices.Contains(w.Active.Plugins, file) {
-				active = append(active, file)
-			}
+		if component.Kind == wp.KindPlugin {
+			files = append(files, component.Files...)
 		}
 	}
-	if len(active) > 0 && w.Database == nil {
-		c.Steps = append(c.Steps, journal.GuardPlugins(s.Root, active))
+	for _, l := range lists(w, files) {
+		c.Steps = append(c.Steps, journal.GuardList(s.Root, l.name, l.files))
 	}
-	return c, nil
+	if len(themes) == 0 {
+		return nil
+	}
+	steps, err := showAnother(s, w, themes)
+	c.Steps = append(c.Steps, steps...)
+	return err
+}
+
+// present finds a component that is not switched off yet.
+func present(s site.Site, w site.WordPress, id string) (wp.Component, error) {
+	component, off, ok := w.Component(id)
+	switch {
+	case !ok:
+		return component, fmt.Errorf("%s has no component %q: look into its plugins, themes and mu-plugins folders for what there is", s.Domain, id)
+	case off:
+		return component, fmt.Errorf("%s is switched off already: `wpmend enable %s %s` switches it on", id, s.Domain, id)
+	}
+	return component, nil
+}
+
+// activeList is an option that names active plugins, and those of a few that it names.
+type activeList struct {
+	name  string
+	files []string
+}
+
+// lists are the lists of active plugins, of the site or of its network, that name one
+// of these files.
+func lists(w site.WordPress, files []string) []activeList {
+	if w.Database != nil {
+		return nil
+	}
+	var found []activeList
+	add := func(name string, active []string) {
+		l := activeList{name: name}
+		for _, f := range files {
+			if slices.Contains(active, f) {
+				l.files = append(l.files, f)
+			}
+		}
+		if len(l.files) > 0 {
+			found = append(found, l)
+		}
+	}
+	add("active_plugins", w.Active.Plugins)
+	add("network:active_sitewide_plugins", w.Active.Network)
+	for blog, active := range w.Active.Blogs {
+		add(fmt.Sprintf("blog-%d:active_plugins", blog), active)
+	}
+	slices.SortFunc(found, func(a, b activeList) int { return strings.Compare(a.name, b.name) })
+	return found
 }

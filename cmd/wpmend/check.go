@@ -7,13 +7,14 @@ import (
 )
 
 func newCheck(in *invocation) *cobra.Command {
-	var url string
+	var q agent.Question
 	c := &cobra.Command{
 		Use:   "check [SITE]",
 		Short: "probes and names the cause; changes nothing",
 		Long: `Asks the site as a visitor would, past page caches, and when it fails names the
-cause with its evidence and the remedy that wpmend would take. Without SITE every
-site of the host is checked, and the worst decides the exit status.`,
+cause with its evidence and the remedy that wpmend would take. When the front page
+is well, the URLs that failed lately according to the gateway's logs are asked too.
+Without SITE every site of the host is checked, and the worst decides the exit status.`,
 		Example: "  wpmend check example.com\n  wpmend check example.com --url /shop/",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -29,7 +30,7 @@ site of the host is checked, and the worst decides the exit status.`,
 			if err != nil {
 				return err
 			}
-			r, err := a.Check(c.Context(), s, url)
+			r, err := a.Check(c.Context(), s, q)
 			if err != nil {
 				return err
 			}
@@ -37,8 +38,15 @@ site of the host is checked, and the worst decides the exit status.`,
 			return in.show(r, func(p *page) { p.check(r) })
 		},
 	}
-	c.Flags().StringVar(&url, "url", "", "`URL` or path of the site to ask (default: its front page)")
+	asks(c, &q)
 	return c
+}
+
+// asks adds the flags that say what is asked of a site.
+func asks(c *cobra.Command, q *agent.Question) {
+	c.Flags().StringArrayVar(&q.URLs, "url", nil, "`URL` or path of the site to ask, may be given again (default: its front page, then what the logs say failed)")
+	c.Flags().StringVar(&q.Method, "method-of-request", "", "HTTP `METHOD` of the request (default GET); others than GET and HEAD may change the site")
+	c.Flags().StringVar(&q.Cookie, "cookie", "", "`NAME=VALUE` to send as a cookie, several separated by \"; \"")
 }
 
 func (in *invocation) checkAll(c *cobra.Command) error {

@@ -10,8 +10,8 @@ import (
 
 	"wpmend/agent"
 	"wpmend/agent/config"
+	"wpmend/agent/history"
 	"wpmend/agent/lock"
-	"wpmend/agent/probe"
 	"wpmend/agent/site"
 )
 
@@ -74,6 +74,8 @@ func describe(err error) failure {
 		f.Kind, f.Remedy, f.code = "not-found", "wpmend sites", exitUsage
 	case errors.As(err, &held):
 		f.Kind, f.Remedy = "busy", "wait until it has ended, then try again"
+	case errors.Is(err, history.ErrUnknown):
+		f.Kind, f.Remedy, f.code = "not-found", "wpmend incidents", exitUsage
 	case errors.As(err, &root):
 		f.Kind, f.Remedy = "not-permitted", "sudo wpmend …"
 	case errors.Is(err, context.Canceled):
@@ -116,7 +118,7 @@ func checkCode(r agent.CheckReport) int {
 
 func bisectCode(r agent.BisectReport, fix bool) int {
 	switch {
-	case !r.Outcome.Failing() || r.Outcome == probe.Healthy || r.Fixed:
+	case r.Fixed || !r.Outcome.Failing() && r.Verdict != "undecided":
 		return exitDone
 	case len(r.Culprits) > 0 && !fix:
 		return exitUnhealthy

@@ -7,7 +7,7 @@ import (
 )
 
 func newHeal(in *invocation) *cobra.Command {
-	var dry bool
+	var o agent.HealOptions
 	c := &cobra.Command{
 		Use:   "heal SITE",
 		Short: "checks, searches, mends and verifies one site",
@@ -22,7 +22,7 @@ is undone; what could not be fixed is left exactly as found.`,
 			if err != nil {
 				return err
 			}
-			r, err := a.Heal(c.Context(), s, agent.HealOptions{DryRun: dry})
+			r, err := a.Heal(c.Context(), s, o)
 			if err != nil {
 				return err
 			}
@@ -30,7 +30,8 @@ is undone; what could not be fixed is left exactly as found.`,
 			return in.show(r, func(p *page) { p.heal(r) })
 		},
 	}
-	c.Flags().BoolVar(&dry, "dry-run", false, "say what would be done, and do nothing")
+	c.Flags().StringArrayVar(&o.URLs, "url", nil, "`URL` or path of the site to ask, may be given again (default: its front page, then what the logs say failed)")
+	c.Flags().BoolVar(&o.DryRun, "dry-run", false, "say what would be done, and do nothing")
 	return c
 }
 

@@ -309,7 +309,7 @@ func TestHealStartsFPM(t *testing.T) {
 	s.wantPlugins(30)
 	// Nothing to take back, and it says why.
 	var undone switchJSON
-	s.json("incidents", "undo", h.Incident).exits(0).into(&undone)
+	s.json("incidents", "undo", h.Incident).exits(1).into(&undone)
 	if len(undone.Changes) != 0 || s.FPMMaster() != master {
 		t.Errorf("undo changed %+v, FPM master %d; want nothing, %d", undone.Changes, s.FPMMaster(), master)
 	}

@@ -24,7 +24,7 @@ has moved meanwhile is not touched, and said.`,
 				in.code = exitFailed
 			}
 			return in.show(r, func(p *page) {
-				if len(r.Changes) == 0 {
+				if len(r.Changes) == 0 && r.Clean {
 					p.line("Nothing was left half-done.")
 				}
 				for _, ch := range r.Changes {
@@ -33,6 +33,7 @@ has moved meanwhile is not touched, and said.`,
 						p.line("  %s", ch.Note)
 					}
 				}
+				p.notes(r.Notes)
 			})
 		},
 	}

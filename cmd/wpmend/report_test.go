@@ -29,10 +29,11 @@ type causeJSON struct {
 }
 
 type culpritJSON struct {
-	Component string   `json:"component"`
-	Version   string   `json:"version"`
-	Signature string   `json:"signature"`
-	With      []string `json:"with"`
+	Component  string   `json:"component"`
+	Version    string   `json:"version"`
+	Signature  string   `json:"signature"`
+	With       []string `json:"with"`
+	Dependants []string `json:"dependants"`
 }
 
 type changeJSON struct {

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -110,7 +112,16 @@ func (in *invocation) load() (config.Config, error) {
 	if err != nil {
 		return c, err
 	}
-	if len(in.only) > 0 {
+	// An empty --only, of an unset variable perhaps, must not mean "every site".
+	for _, dir := range in.only {
+		if !filepath.IsAbs(dir) {
+			return c, &agent.Error{Kind: "usage", Remedy: "wpmend --help", Err: fmt.Errorf("--only %q: give an absolute folder", dir)}
+		}
+	}
+	if in.only != nil {
+		if len(in.only) == 0 {
+			return c, &agent.Error{Kind: "usage", Remedy: "wpmend --help", Err: errors.New("--only is empty: give an absolute folder")}
+		}
 		c.Only = in.only
 	}
 	return c, nil
