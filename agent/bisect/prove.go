@@ -66,14 +66,11 @@ func (r *run) needed(ctx context.Context) error {
 // first, and of these the ones that failed only in ways of their own: for want of what
 // was masked, as a rule.
 func (r *run) needless(ctx context.Context) (int, error) {
-	order := make([]int, len(r.aside))
-	for i := range order {
-		order[i] = i
+	order, rank := make([]int, len(r.aside)), make([]int, len(r.aside))
+	for i, a := range r.aside {
+		order[i], rank[i] = i, 2*a.needed+r.likely(a.unit)
 	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		x, y := r.aside[a], r.aside[b]
-		return cmp.Or(cmp.Compare(x.needed, y.needed), cmp.Compare(r.likely(x.unit), r.likely(y.unit)))
-	})
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(rank[a], rank[b]) })
 	for i, at := range order {
 		q := r.final(r.aside[at].unit)
 		q.strict = false
