@@ -108,6 +108,9 @@ func (s *shadowed) ask(ctx context.Context, away []wp.Component, cache bool) (an
 	for _, r := range s.look.requests {
 		mask.AsUser = r.user
 		answer, err = s.shadow.Put(ctx, shadow.Question{Target: r.Target, Method: r.Method, Cookie: r.Cookie, Mask: mask})
+		if nobody := (*shadow.NoUserError)(nil); errors.As(err, &nobody) {
+			return answer, &Error{Kind: "no-such-user", Remedy: "wp-admin, Users, lists the logins", Err: nobody}
+		}
 		if err != nil || verdict(answer.Outcome) != bisect.Healthy {
 			break
 		}

@@ -55,8 +55,13 @@ func (s *Shadow) userThere(ctx context.Context, c *copied, q Question) error {
 		return err
 	}
 	if err == nil && q.Mask.NoSuchUser(body) {
-		return fmt.Errorf("%q is no user of %s", q.Mask.AsUser, s.site.Domain)
+		return &NoUserError{Login: q.Mask.AsUser, Site: s.site.Domain}
 	}
 	// The site failed this time: its answer stands as it was judged.
 	return nil
 }
+
+// NoUserError says that a question was to be asked as somebody the site does not know.
+type NoUserError struct{ Login, Site string }
+
+func (e *NoUserError) Error() string { return fmt.Sprintf("%q is no user of %s", e.Login, e.Site) }

@@ -82,7 +82,7 @@ func describe(err error) failure {
 		f.Kind, f.Message, f.Remedy, f.code = "interrupted", "interrupted", "wpmend recover puts back what may be left", exitInterrupted
 	case errors.As(err, &advised):
 		f.Kind, f.Remedy = advised.Kind, advised.Remedy
-		if advised.Kind == "usage" {
+		if advised.Kind == "usage" || advised.Kind == "no-such-user" {
 			f.code = exitUsage
 		}
 	case strings.HasPrefix(f.Message, "unknown command"):
