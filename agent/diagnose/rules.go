@@ -49,7 +49,7 @@ func fpmDown(f Facts) (Cause, bool) {
 
 func socketPermission(f Facts) (Cause, bool) {
 	refused := f.connectFailures(syscall.EACCES)
-	if f.Socket.Dial != nil || (len(refused) == 0 && !(f.Socket.Refused && f.Front.Outcome == probe.BadGateway)) {
+	if f.Socket.Dial != nil || (len(refused) == 0 && !(f.Socket.Refused && (f.Front.Outcome == probe.BadGateway || f.Front.Outcome == probe.Unavailable))) {
 		return Cause{}, false
 	}
 	c := Cause{Cause: SocketPermission, Confidence: 0.97, Evidence: refused}
@@ -167,6 +167,11 @@ func workerCrash(f Facts) (Cause, bool) {
 		// SIGTERM and SIGQUIT are FPM's own ways to end a worker; exit code 0 is a normal recycling.
 		if e := l.Record.Exit; e != nil && (e.Signal != 0 && e.Signal != int(syscall.SIGTERM) && e.Signal != int(syscall.SIGQUIT) || e.Signal == 0 && e.Code != 0) {
 			c.Evidence = append(c.Evidence, evidence(l.File, l.Record.Time, l.Record.Text))
+		}
+	}
+	for _, l := range f.Gateway { // Apache, which runs PHP in its own children
+		if _, _, died := l.Record.Died(); died {
+			c.Evidence = append(c.Evidence, evidence(l.File, l.Record.Time, l.Record.Message))
 		}
 	}
 	return c, len(c.Evidence) > 0
