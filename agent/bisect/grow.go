@@ -8,13 +8,20 @@ func (r *run) baselines(ctx context.Context) (done bool, err error) {
 	none := r.floor
 	whole := r.about(r.all, growing)
 	first := []query{whole}
-	if r.t.workers > 1 && !r.all.empty() {
-		first = append(first, r.about(none, growing))
-	}
 	order := r.order(r.all)
-	if at, ok := r.suspect(order, strong); ok && r.t.workers > 2 {
-		// A strong suspect masked alone is asked in any case: here it saves a round.
-		first = append(first, r.let(order[:at]))
+	at, pointed := r.suspect(order, strong)
+	without := r.let(order[:at])
+	switch {
+	case pointed && r.t.workers > 3:
+		// All that fails if a strong suspect is guilty, at once: where failing means to
+		// hang, nobody waits a second time.
+		twice := r.twice(r.all)
+		twice.kind = growing
+		first = append(first, without, r.alone(order[at]), twice)
+	case pointed && r.t.workers > 2:
+		first = append(first, r.about(none, growing), without)
+	case r.t.workers > 1 && !r.all.empty():
+		first = append(first, r.about(none, growing))
 	}
 	if err := r.calibrate(ctx); err != nil {
 		return false, err
@@ -25,7 +32,11 @@ func (r *run) baselines(ctx context.Context) (done bool, err error) {
 	if done, err := r.failing(ctx, whole); done || err != nil {
 		return done, err
 	}
-	if err := r.t.settle(ctx, r.about(none, growing)); err != nil {
+	second := []query{r.about(none, growing)}
+	if pointed && r.t.verdict(without.in) == Healthy {
+		second = append(second, r.twice(without.in))
+	}
+	if err := r.t.settle(ctx, second...); err != nil {
 		return false, err
 	}
 	return r.footing(ctx, none)

@@ -26,8 +26,11 @@ const (
 	stepCaution  = 0.7
 	finalCaution = 0.5
 	leastRate    = 0.02
-	stepError    = 1e-3
-	finalError   = 1e-4
+	// Several culprits fail more often together than each: of the rest is never
+	// assumed that it fails more often than this.
+	mostRate   = 0.3
+	stepError  = 1e-3
+	finalError = 1e-4
 	// mostAnswers about one set; undecided then, it stays unresolved.
 	mostAnswers = 400
 	// The incident's rate is measured until so many failures, or answers, were seen.
@@ -60,9 +63,9 @@ func (n *noise) assumed(strict bool) float64 {
 	case !n.on:
 		return steadyRate
 	case strict:
-		return max(leastRate, finalCaution*n.rate)
+		return min(max(leastRate, finalCaution*n.rate), mostRate)
 	}
-	return max(leastRate, stepCaution*n.rate)
+	return min(max(leastRate, stepCaution*n.rate), mostRate)
 }
 
 // wrong is the probability that the record's verdict is wrong, its hypotheses
