@@ -113,6 +113,15 @@ func (a *Agent) read(ctx context.Context, l *look) (err error) {
 	return err
 }
 
+// note adds a line once.
+func (l *look) note(lines ...string) {
+	for _, n := range lines {
+		if !slices.Contains(l.notes, n) {
+			l.notes = append(l.notes, n)
+		}
+	}
+}
+
 // beginHeld is begin under the site's lock. What a dead wpmend left of its work is
 // put back first, unless nothing may change; what the site holds is read again once
 // the lock is had, since another actor may have changed it until then.
@@ -161,11 +170,7 @@ func (a *Agent) gather(ctx context.Context, l *look) {
 		facts.Direct = probe.ByPool(ctx, l.site, l.target(), a.limits())
 	}
 	l.facts, l.causes = facts, diagnose.Causes(facts)
-	for _, n := range notes(err) {
-		if !slices.Contains(l.notes, n) {
-			l.notes = append(l.notes, n)
-		}
-	}
+	l.note(notes(err, l.wp.PrependsUnread)...)
 }
 
 // explain is gather with patience: FPM writes down what ended a request only after

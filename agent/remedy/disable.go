@@ -73,6 +73,11 @@ func plan(c *journal.Change, s site.Site, w site.WordPress, ids []string) error 
 		case wp.KindPrepend:
 			return fmt.Errorf("%s is loaded by PHP itself before every request, which fails when the file is missing: take its line out of .user.ini or .htaccess first", id)
 		}
+		for _, p := range w.Prepends {
+			if p.Path != "" && (p.Path == component.Path || strings.HasPrefix(p.Path, component.Path+"/")) {
+				return fmt.Errorf("%s holds %s, which PHP loads before every request (%s) and would miss: take that line out first, wait five minutes (user_ini.cache_ttl), then switch it off", id, p.Path, setBy(p))
+			}
+		}
 		from, to := wp.Off(component)
 		step, err := journal.PlanRename(s.Root, s.Owner, from, to)
 		if err != nil {
@@ -92,6 +97,14 @@ func plan(c *journal.Change, s site.Site, w site.WordPress, ids []string) error 
 	steps, err := showAnother(s, w, themes)
 	c.Steps = append(c.Steps, steps...)
 	return err
+}
+
+// setBy names the file that sets what PHP loads first.
+func setBy(p wp.PrependedFile) string {
+	if p.From == "" {
+		return "by the pool's configuration"
+	}
+	return "by " + p.From
 }
 
 // present finds a component that is not switched off yet.

@@ -18,6 +18,11 @@ type WordPress struct {
 	Active     wp.ActiveState
 	Components []wp.Component
 	Switched   []wp.Component // what carries wpmend's name for "off"
+	// Prepends are the files that PHP itself loads first; those that apply are
+	// Components too.
+	Prepends []wp.PrependedFile
+	// PrependsUnread says why they could not be looked for.
+	PrependsUnread error
 	// Database says why the options could not be read: then Active is empty and
 	// every installed plugin counts as active, since nothing is known.
 	Database error
@@ -105,6 +110,12 @@ func (s Site) read(t *wp.Tree, w WordPress) (WordPress, error) {
 	if w.Switched, err = wp.SwitchedOff(t, w.Paths); err != nil {
 		return WordPress{}, fmt.Errorf("list what is switched off on %s: %w", s.Domain, err)
 	}
+	w.Prepends, w.PrependsUnread = wp.Prepends(t, s.hostPrepend(), ".", s.Core)
+	for _, p := range w.Prepends {
+		if p.Active {
+			w.Components = append(w.Components, p.Component)
+		}
+	}
 	known := w.Database == nil || w.Active.Stylesheet != ""
 	for i, c := range w.Components {
 		switch {
@@ -116,6 +127,15 @@ func (s Site) read(t *wp.Tree, w WordPress) (WordPress, error) {
 	}
 	w.links = wp.FindLinks(t, w.Paths, w.Components)
 	return w, nil
+}
+
+// hostPrepend is what the pool, which the site's owner cannot write, sets.
+func (s Site) hostPrepend() wp.HostPrepend {
+	file, admin := s.Pool.Get("php_admin_value[auto_prepend_file]")
+	if !admin {
+		file, _ = s.Pool.Get("php_value[auto_prepend_file]")
+	}
+	return wp.HostPrepend{File: file, Admin: admin, Htaccess: s.Handler == ModPHP}
 }
 
 // Blame says which component a file belongs to, by its path alone: [wp.Blame] for

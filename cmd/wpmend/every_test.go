@@ -457,3 +457,19 @@ func TestAsUser(t *testing.T) {
 	s.fails(2, "no-such-user", "bisect", s.domain(), "--as-user", "nobody-here")
 	s.wantSnapshot(before)
 }
+
+// A firewall's loader that PHP itself loads first, gone missing: named, never renamed,
+// and what to do is said.
+func TestPrepend(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, lab.Options{Plugins: 4})
+	root := s.Site(0).Root
+	s.write(root+"/.user.ini", "; Wordfence WAF\nauto_prepend_file = '"+root+"/wordfence-waf.php'\n; END Wordfence WAF\n")
+	s.must(s.ReloadFPM(context.Background())) // workers remember for five minutes that there was none
+	broken := s.snapshot()
+	h, r := s.heal(4)
+	if len(h.Culprits) != 1 || h.Culprits[0].Component != "prepend:wordfence-waf.php" || !strings.Contains(strings.Join(h.Advice, " "), ".user.ini") {
+		t.Errorf("want prepend:wordfence-waf.php named and .user.ini in the advice: %s", r)
+	}
+	s.wantSnapshot(broken)
+}
