@@ -59,7 +59,11 @@ func (a *Agent) UndoIncident(ctx context.Context, id string) (SwitchReport, erro
 		r.Changes = append(r.Changes, undone(c))
 	}
 	if len(r.Changes) == 0 {
-		if r.Left == 0 {
+		r.Already = r.Left == 0 && inc.State == history.Undone
+		switch {
+		case r.Already:
+			r.Notes = append(r.Notes, "it was undone already")
+		case r.Left == 0:
 			r.Notes = append(r.Notes, "no change of this incident is in force")
 		}
 		return r, nil

@@ -16,7 +16,8 @@ import (
 type SwitchReport struct {
 	Site    SiteRef     `json:"site"`
 	Changes []ChangeRef `json:"changes"`
-	Left    int         `json:"left"` // changes that could not be taken back
+	Left    int         `json:"left"`    // changes that could not be taken back
+	Already bool        `json:"already"` // there was nothing left to do
 	Notes   []string    `json:"notes"`
 }
 

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -54,7 +55,7 @@ func (m Marks) Gather(ctx context.Context, s site.Site, w site.WordPress, front 
 	f := diagnose.Facts{
 		Front:    front,
 		Location: diagnose.Location{Buffer: probe.BufferSize(s.Location), ReadTimeout: s.Location.ReadTimeout, File: s.Vhosts[0].File},
-		Blame:    func(file string) (string, bool) { return wp.Blame(file, w.Paths, s.Roots()...) },
+		Blame:    func(file string) (string, bool) { return w.Blame(s, file) },
 	}
 	if s.Pool.Name != "" {
 		f.Pool, f.Socket = pool(s), socket(s)
@@ -91,7 +92,7 @@ func maintenance(s site.Site) time.Time {
 		return time.Time{}
 	}
 	defer t.Close()
-	info, err := t.Lstat(".maintenance")
+	info, err := t.Lstat(path.Join(s.Core, ".maintenance"))
 	if err != nil {
 		return time.Time{}
 	}

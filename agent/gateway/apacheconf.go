@@ -64,6 +64,7 @@ func parseApache(top []*apacheDirective, run apacheRun, software string) Gateway
 		g.Vhosts = append(g.Vhosts, v)
 	}
 	g.Problems = c.problems
+	g.LogUsers = logUsers(g.Vhosts)
 	return g
 }
 

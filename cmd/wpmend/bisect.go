@@ -69,8 +69,11 @@ func (p *page) bisect(r agent.BisectReport, o agent.BisectOptions) {
 	if r.Fixed {
 		p.line("The live site answers well again.")
 	} else if len(r.Culprits) > 0 && len(r.Changes) == 0 {
-		p.line("Nothing was changed. To switch off what is at fault:")
-		p.line("  %s", fixCommand(r, o))
+		var ids []string
+		for _, c := range r.Culprits {
+			ids = append(ids, c.Component)
+		}
+		p.line("Nothing was changed. To switch off %s: %s", strings.Join(ids, " and "), fixCommand(r, o))
 	}
 	p.notes(r.Notes)
 }

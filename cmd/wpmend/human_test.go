@@ -30,7 +30,7 @@ func TestHumanOutput(t *testing.T) {
 	says(s.run("check", s.domain()).exits(3), s.domain()+" is failing: bad-gateway", "Cause: worker-crash (85 % sure)", "How it is known:",
 		"exited on signal 11", "Mend it with: wpmend heal "+s.domain())
 	r := s.run("bisect", s.domain()).exits(3)
-	says(r, "At fault: plugin:"+slug+" (version 1.07): worker died: SIGSEGV", "1 of 12 plugins at fault", "changes to the live site: 0",
+	says(r, "At fault: plugin:"+slug+" (version 1.07): worker died: SIGSEGV", "1 of 13 components at fault", "changes to the live site: 0",
 		"Nothing was changed. To switch off plugin:"+slug+": wpmend bisect "+s.domain()+" --fix")
 	// Progress goes to stderr, a line a step where there is no terminal.
 	if !strings.Contains(r.stderr, "round 1: ") || strings.ContainsAny(r.stderr, "\r\x1b") {
@@ -46,7 +46,7 @@ func TestHumanOutput(t *testing.T) {
 	says(s.run("incidents", "show", id).exits(0), "Incident "+id+" on "+s.domain()+": resolved", "Symptom: bad-gateway", "convicted plugin:"+slug,
 		"Undo with: wpmend incidents undo "+id)
 	says(s.run("incidents", "undo", id).exits(0), "Done: undone: switch off plugin:"+slug)
-	says(s.run("incidents", "undo", id).exits(0), "no change of this incident is in force")
+	says(s.run("incidents", "undo", id).exits(0), "it was undone already")
 	says(s.run("disable", s.domain(), "plugin:"+slug).exits(0), "Undo with: wpmend enable "+s.domain()+" plugin:"+slug)
 	says(s.run("enable", s.domain(), "plugin:"+slug).exits(0), "Done: undone: switch off plugin:"+slug)
 }

@@ -134,7 +134,7 @@ before may break again: the site is not probed.`,
 			if err != nil {
 				return err
 			}
-			if len(r.Changes) == 0 || r.Left > 0 {
+			if !r.Already && (len(r.Changes) == 0 || r.Left > 0) {
 				in.code = exitFailed
 			}
 			return in.show(r, func(p *page) {

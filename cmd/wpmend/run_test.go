@@ -179,7 +179,7 @@ func TestRunObserves(t *testing.T) {
 	v := s.serve()
 	s.breakBy(lab.Fatal, lab.Slug(2))
 	before := s.snapshot()
-	v.until("the symptom", 20*time.Second, func() bool { return strings.Contains(v.said(), "mode is observe") })
+	v.until("the symptom", 20*time.Second, func() bool { return strings.Contains(v.said(), "wpmend only observes") })
 	v.end(syscall.SIGTERM)
 	s.wantSnapshot(before)
 	if record := s.journal(); strings.Contains(record, "{") {
