@@ -36,6 +36,7 @@ type settings struct {
 	rate      int
 	limit     time.Duration
 	wpmend    string
+	update    bool
 	json      bool
 }
 
@@ -51,6 +52,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	flags.IntVar(&s.rate, "rate", 10, "visitors a second; 0: nobody comes")
 	flags.DurationVar(&s.limit, "limit", 180*time.Second, "`TIME` after which a way is given up")
 	flags.StringVar(&s.wpmend, "wpmend", "", "the wpmend `PROGRAM`; without it, it is built from this module")
+	flags.BoolVar(&s.update, "update", false, "the plugins at fault have changed just now, as by an update; without it all files are equally old and their dates tell nothing")
 	flags.BoolVar(&s.json, "json", false, "print one JSON object instead of the table")
 	if err := flags.Parse(args); err != nil {
 		return s, err
@@ -153,7 +155,7 @@ func measure(ctx context.Context, s settings, stderr io.Writer) (rows []row, err
 }
 
 func measureLab(ctx context.Context, s settings, n int, terminate time.Duration, faults []string, stderr io.Writer) (rows []row, err error) {
-	st, err := newStage(ctx, n, terminate, s.wpmend)
+	st, err := newStage(ctx, n, terminate, s.wpmend, s.update)
 	if err != nil {
 		return nil, err
 	}

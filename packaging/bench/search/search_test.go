@@ -50,7 +50,7 @@ func TestWays(t *testing.T) {
 		}
 	}
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
-	s, err := newStage(t.Context(), 6, 5*time.Second, filepath.Join(bin, "wpmend"))
+	s, err := newStage(t.Context(), 6, 5*time.Second, filepath.Join(bin, "wpmend"), false)
 	if err != nil {
 		t.Fatal(err)
 	}

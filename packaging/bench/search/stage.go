@@ -28,18 +28,22 @@ type stage struct {
 	plugins   string    // the site's plugins folder
 	pristine  string    // a copy of it as it was
 	active    string    // the option active_plugins as it was
-	stamp     time.Time // newest mtime given to a file
+	update    bool      // spoiled plugins look freshly changed
+	stamp     time.Time // newest mtime given to a spoiled file
 	runs      int
 	suffer    time.Duration // how long visitors meet the fault before anybody does something about it
 }
 
-func newStage(ctx context.Context, n int, terminate time.Duration, wpmend string) (*stage, error) {
+func newStage(ctx context.Context, n int, terminate time.Duration, wpmend string, update bool) (*stage, error) {
 	l, err := lab.Up(ctx, lab.Options{Plugins: n, TerminateTimeout: terminate})
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{lab: l, n: n, terminate: terminate, wpmend: wpmend, suffer: time.Second,
+	s := &stage{lab: l, n: n, terminate: terminate, wpmend: wpmend, update: update, suffer: time.Second, stamp: time.Now().Add(-age),
 		plugins: filepath.Join(l.Site(0).Root, "wp-content/plugins"), pristine: filepath.Join(l.Dir, "pristine")}
+	if err := s.makeOld(); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
 	if err := copyTree(s.plugins, s.pristine); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
@@ -47,6 +51,17 @@ func newStage(ctx context.Context, n int, terminate time.Duration, wpmend string
 		return nil, errors.Join(err, l.Close())
 	}
 	return s, nil
+}
+
+// age is how old the site's plugins are.
+const age = 90 * 24 * time.Hour
+
+// makeOld dates all plugins alike.
+func (s *stage) makeOld() error {
+	return filepath.WalkDir(s.plugins, func(path string, _ os.DirEntry, err error) error {
+		then := time.Now().Add(-age)
+		return errors.Join(err, os.Chtimes(path, then, then))
+	})
 }
 
 func (s *stage) close() error { return s.lab.Close() }
@@ -99,6 +114,26 @@ func symptoms(fault string) []int {
 
 func (s *stage) spoil(fault string) error {
 	guilty := s.guilty(fault)
+	if err := s.insert(fault, guilty); err != nil {
+		return err
+	}
+	for _, slug := range guilty {
+		// A date that this file has never had: OPcache knows files by their dates.
+		s.stamp = s.stamp.Add(time.Second).Truncate(time.Second)
+		when := s.stamp
+		if s.update {
+			when = time.Now()
+		}
+		for _, name := range []string{filepath.Join(s.plugins, slug, slug+".php"), filepath.Join(s.plugins, slug)} {
+			if err := os.Chtimes(name, when, when); err != nil {
+				return fmt.Errorf("cannot date %s: %w", slug, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (s *stage) insert(fault string, guilty []string) error {
 	switch fault {
 	case "segfault":
 		return s.lab.Break(0, lab.Segfault, guilty[0])
@@ -112,20 +147,15 @@ func (s *stage) spoil(fault string) error {
 		s.write(guilty[1], "\nadd_action( 'init', function () {\n\tif ( ! empty( $GLOBALS['lab_conflict'] ) ) {\n\t\tposix_kill( getmypid(), 11 );\n\t}\n} );\n"))
 }
 
-// write appends code to a plugin. OPcache compares mtimes in whole seconds.
+// write appends code to a plugin.
 func (s *stage) write(slug, code string) error {
 	name := filepath.Join(s.plugins, slug, slug+".php")
 	before, err := os.ReadFile(name)
 	if err != nil {
 		return fmt.Errorf("cannot spoil %s: %w", slug, err)
 	}
-	now := time.Now().Truncate(time.Second)
-	if !now.After(s.stamp) {
-		now = s.stamp.Add(time.Second)
-	}
-	s.stamp = now
 	next := name + ".next"
-	if err := errors.Join(os.WriteFile(next, append(before, code...), 0o644), like(name, next), os.Chtimes(next, now, now), os.Rename(next, name)); err != nil {
+	if err := errors.Join(os.WriteFile(next, append(before, code...), 0o644), like(name, next), os.Rename(next, name)); err != nil {
 		return fmt.Errorf("cannot spoil %s: %w", slug, err)
 	}
 	return nil
