@@ -34,8 +34,11 @@ func (a *Agent) Bisect(ctx context.Context, s site.Site, o BisectOptions) (Bisec
 	if err := a.searchable(l, o); err != nil {
 		return BisectReport{}, err
 	}
-	weights := a.priors(ctx, l)
-	f, method, err := a.searchBy(ctx, l, o.Method, weights, 0)
+	method, err := methodFor(s, o.Method)
+	if err != nil {
+		return BisectReport{}, err
+	}
+	f, err := a.searchAsked(ctx, l, method)
 	r := BisectReport{Site: ref(s), URL: l.target().String(), Method: method, Outcome: f.outcome, Signature: f.Signature,
 		Verdict: verdictOf(f.Finding), Finding: f.words(), Culprits: l.culprits(f), Components: f.searched, Odds: f.Odds, Probes: f.Probes, Repeats: f.Repeats,
 		Rounds: f.Rounds, LiveChanges: f.live, Changes: []ChangeRef{}, Asked: append([]Asked{}, f.asked...), Explanation: f.explain()}
@@ -74,33 +77,16 @@ func (a *Agent) searchable(l *look, o BisectOptions) error {
 	return nil
 }
 
-// searchBy asks the search's questions by one method, the shadow's where it can be had.
-func (a *Agent) searchBy(ctx context.Context, l *look, method string, weights map[string]float64, rate float64) (f found, used string, err error) {
-	if method == "" {
-		method = MethodAuto
+// methodFor is the way to ask: the shadow's where it can be had.
+func methodFor(s site.Site, asked string) (string, error) {
+	switch {
+	case asked == MethodRename, s.Handler == site.ModPHP && asked != MethodShadow:
+		return MethodRename, nil
+	case s.Handler == site.ModPHP:
+		return MethodShadow, &Error{Kind: "no-shadow", Err: fmt.Errorf("%s runs in the gateway's own processes (mod_php): there is no pool to copy", s.Domain),
+			Remedy: "wpmend bisect " + s.Domain + " --method rename"}
 	}
-	if method == MethodRename || method == MethodAuto && l.site.Handler == site.ModPHP {
-		f, err = a.searchRename(ctx, l, weights, rate)
-		return f, MethodRename, err
-	}
-	if l.site.Handler == site.ModPHP {
-		return f, MethodShadow, &Error{Kind: "no-shadow", Err: fmt.Errorf("%s runs in the gateway's own processes (mod_php): there is no pool to copy", l.site.Domain),
-			Remedy: "wpmend bisect " + l.site.Domain + " --method rename"}
-	}
-	f, err = a.searchShadow(ctx, l, weights, rate)
-	return f, MethodShadow, err
-}
-
-// priors weighs the components by what the live site's logs say of one failing request.
-func (a *Agent) priors(ctx context.Context, l *look) map[string]float64 {
-	asking, cancel := context.WithTimeout(ctx, impatience)
-	defer cancel()
-	l.front = a.askFront(asking, l)
-	if !l.front.Outcome.Failing() && asking.Err() == nil {
-		a.askLogs(asking, l)
-	}
-	a.explain(ctx, l)
-	return l.suspects()
+	return MethodShadow, nil
 }
 
 // verdictOf is a finding as programs read it.

@@ -7,6 +7,7 @@ import (
 
 	"wpmend/agent/bisect"
 	"wpmend/agent/probe"
+	"wpmend/agent/site"
 )
 
 // silence is how long the front may be silent when the search has found out why: no
@@ -97,6 +98,8 @@ func (h *healing) search(ctx context.Context) (found, error) {
 		}
 		h.notes = append(h.notes, "search beside the first request: "+e.err.Error())
 	}
-	f, _, err := h.agent.searchBy(ctx, h.look, MethodAuto, h.suspects(), h.rate)
-	return f, err
+	if h.site.Handler == site.ModPHP {
+		return h.agent.searchRename(ctx, h.look, h.suspects(), h.rate)
+	}
+	return h.agent.searchShadow(ctx, h.look, h.suspects(), h.rate)
 }

@@ -44,19 +44,48 @@ func (a *Agent) closeShadow(s site.Site, sh *shadow.Shadow) {
 	}
 }
 
-// searchShadow looks for the components at fault in a private copy of the pool.
-func (a *Agent) searchShadow(ctx context.Context, l *look, weights map[string]float64, rate float64) (f found, err error) {
-	sh, err := a.startShadow(ctx, l.site, l.wp.Paths)
-	if err != nil {
-		return found{}, err
+// soon is a shadow that is being started.
+type soon struct {
+	ready  chan struct{}
+	shadow *shadow.Shadow
+	err    error
+}
+
+// startSoon starts a shadow beside other work; whoever asks for it ends it by end.
+func (a *Agent) startSoon(ctx context.Context, s site.Site, paths wp.Paths) *soon {
+	f := &soon{ready: make(chan struct{})}
+	go func() {
+		defer close(f.ready)
+		f.shadow, f.err = a.startShadow(ctx, s, paths)
+	}()
+	return f
+}
+
+func (a *Agent) end(s site.Site, f *soon) {
+	if <-f.ready; f.err == nil {
+		a.closeShadow(s, f.shadow)
 	}
-	defer a.closeShadow(l.site, sh)
+}
+
+// searchShadow looks for the components at fault in a private copy of the pool of
+// its own.
+func (a *Agent) searchShadow(ctx context.Context, l *look, weights map[string]float64, rate float64) (found, error) {
+	sh := a.startSoon(ctx, l.site, l.wp.Paths)
+	defer a.end(l.site, sh)
+	return a.searchIn(ctx, l, sh, weights, rate)
+}
+
+// searchIn looks for the components at fault in a private copy that is being started.
+func (a *Agent) searchIn(ctx context.Context, l *look, sh *soon, weights map[string]float64, rate float64) (f found, err error) {
 	before, err := a.rawOptions(ctx, l.site)
 	if err != nil {
 		return found{}, fmt.Errorf("read the options before the search: %w", err)
 	}
+	if <-sh.ready; sh.err != nil {
+		return found{}, sh.err
+	}
 	defer func() { f.changed = a.changedOptions(ctx, l.site, before) }()
-	return a.search(ctx, l, &shadowed{look: l, shadow: sh, hold: a.config.Search.Outgoing == config.HoldOutgoing}, weights, rate)
+	return a.search(ctx, l, &shadowed{look: l, shadow: sh.shadow, hold: a.config.Search.Outgoing == config.HoldOutgoing}, weights, rate)
 }
 
 // rawOptions is a digest of each stored option. The private copy of the pool refuses

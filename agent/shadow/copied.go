@@ -30,11 +30,11 @@ type copied struct {
 
 const (
 	// maxSpares keeps workers for those who come first.
-	maxSpares = 2
+	maxSpares = 4
 	// A begun request is traced by its own age. One that is headStart old is traced
 	// when its script has run for 0.3 s at the least, hardly a moment of an ordinary
 	// page; the second look at a page that stands already may come sooner.
-	headStart = 700 * time.Millisecond
+	headStart = 760 * time.Millisecond
 	twinStart = 900 * time.Millisecond
 	freshAge  = 300 * time.Millisecond
 	beginTime = 100 * time.Millisecond

@@ -46,10 +46,14 @@ type Shadow struct {
 // Options bounds a shadow.
 type Options struct {
 	Dir       string // where it keeps its files; Dir by default
-	Workers   int    // of each copy, 1 to 4
+	Workers   int    // questions side by side, 1 to 4
 	Body      int    // bytes read of an answer
 	NoOverlay bool   // hide by parameters alone, as where no overlay can be had
 }
+
+// spare is how many workers so many questions take: a hanging one is sent twice, and
+// requests are begun ahead of what is asked next.
+func spare(questions int) int { return 2 * max(questions, 1) }
 
 // Start brings a private copy of the site's pool up, with nothing hidden. Paths may
 // be zero where they are not known yet: then the site's root alone is overlaid.
@@ -71,8 +75,8 @@ func Start(ctx context.Context, s site.Site, paths wp.Paths, o Options) (*Shadow
 			return sh.first.Again(ctx, overlays)
 		}
 		return fpm.StartPrivate(ctx, s.Master, s.Pool, fpm.PrivateOptions{
-			Dir: o.Dir, Prepend: prepend(s.Pool), Workers: o.Workers, SlowlogTimeout: hangFloor, Overlays: overlays})
-	}, max(o.Workers, 1))
+			Dir: o.Dir, Prepend: prepend(s.Pool), Workers: spare(o.Workers), SlowlogTimeout: hangFloor, Overlays: overlays})
+	}, spare(o.Workers))
 	c, err := sh.copies.take(ctx, nil)
 	if errors.Is(err, fpm.ErrNoOverlay) {
 		sh.files.none = err

@@ -16,7 +16,7 @@ type PrivateOptions struct {
 	// copy's own folder.
 	Dir     string
 	Prepend []byte // PHP that runs before every script
-	Workers int    // 1 to 4; 0 is 2
+	Workers int    // 1 to 8; 0 is 2
 	// SlowlogTimeout is how long a request may take before its stack is traced; whole seconds, at least one.
 	SlowlogTimeout time.Duration
 	// OpenBasedir is the one of php.ini, for a pool that sets none; StartPrivate asks the binary.
@@ -26,7 +26,7 @@ type PrivateOptions struct {
 }
 
 const (
-	defaultWorkers, maxWorkers = 2, 4
+	defaultWorkers, maxWorkers = 2, 8
 	// terminateAfter is the end of any request, should its asker have forgotten it.
 	terminateAfter = 60 * time.Second
 	traceDepth     = 40

@@ -121,7 +121,7 @@ func TestPrivateConfigOpenBasedirAndWorkers(t *testing.T) {
 		not       string
 	}{
 		{pool: "", want: []string{"pm.max_children = '2'\n"}, not: "open_basedir"},
-		{pool: "", ini: "/srv:/tmp", workers: 9, want: []string{"[open_basedir] = '/srv:/tmp:" + copyDir + "/p/'\n", "pm.max_children = '4'\n"}},
+		{pool: "", ini: "/srv:/tmp", workers: 9, want: []string{"[open_basedir] = '/srv:/tmp:" + copyDir + "/p/'\n", "pm.max_children = '8'\n"}},
 		{pool: "php_value[open_basedir] = /a\n", ini: "/srv", workers: 1, want: []string{"php_admin_value[open_basedir] = '/a:" + copyDir + "/p/'\n", "pm.max_children = '1'\n"}},
 		{pool: "php_admin_value[open_basedir] = none\n", ini: "/srv", workers: -1, want: []string{"pm.max_children = '1'\n", "php_admin_value[open_basedir] = none\n"}, not: "/srv"},
 		{pool: "php_value[open_basedir] = /a\nphp_admin_value[open_basedir] = /b:/c::\n", want: []string{"'/b:/c:" + copyDir + "/p/'\n"}, not: "/a"},
