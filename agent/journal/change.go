@@ -55,6 +55,8 @@ type Change struct {
 	UndoNone string `json:"undo_none,omitempty"`
 	// Undoing: the undo of a verified change was begun, and must be brought to its end.
 	Undoing bool `json:"undoing,omitempty"`
+	// Batch joins the changes that [Journal.VerifiedAll] proved together.
+	Batch string `json:"batch,omitempty"`
 	// Untouched: refused before anything had changed.
 	Untouched bool `json:"untouched,omitempty"`
 	// Steps are done in order and undone backwards.

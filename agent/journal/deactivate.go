@@ -49,8 +49,8 @@ func (deactivating) look(ctx context.Context, j *Journal, s Step) (standing, err
 	return done, nil
 }
 
-func (deactivating) apply(ctx context.Context, j *Journal, s Step) error {
-	return j.edit(ctx, s, func(now []byte) (list []byte, err error) {
+func (deactivating) apply(ctx context.Context, w *work, s Step) error {
+	return w.edit(ctx, s, func(now []byte) (list []byte, err error) {
 		list = now
 		for _, p := range s.Plugins {
 			if list, err = wp.RemovePlugin(list, p); err != nil {
@@ -61,6 +61,7 @@ func (deactivating) apply(ctx context.Context, j *Journal, s Step) error {
 	})
 }
 
-func (deactivating) undo(ctx context.Context, j *Journal, s Step, _ []Step) error {
-	return j.edit(ctx, s, func(now []byte) ([]byte, error) { return s.merged(now, s.Plugins) })
+func (deactivating) undo(ctx context.Context, w *work, s Step) error {
+	w.stale(s)
+	return w.edit(ctx, s, func(now []byte) ([]byte, error) { return s.merged(now, s.Plugins) })
 }

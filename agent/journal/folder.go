@@ -52,35 +52,6 @@ func enter(dir int, name, whole string) (*folder, error) {
 	return &folder{fd: fd, path: whole, dev: st.Dev, uid: st.Uid, gid: st.Gid, mode: st.Mode}, nil
 }
 
-// openFolder opens the folder rel below a site's root. Every folder on the way must
-// be a real one and belong to root or one of the owners. A missing one: fs.ErrNotExist.
-func openFolder(root, rel string, owners []uint32) (*folder, error) {
-	at, err := openRoot(root)
-	if err != nil {
-		return nil, err
-	}
-	if err := at.trusted(owners); err != nil {
-		at.close()
-		return nil, err
-	}
-	if rel == "." {
-		return at, nil
-	}
-	for name := range strings.SplitSeq(rel, "/") {
-		next, err := enter(at.fd, name, path.Join(at.path, name))
-		at.close()
-		if err != nil {
-			return nil, err
-		}
-		at = next
-		if err := at.trusted(owners); err != nil {
-			at.close()
-			return nil, err
-		}
-	}
-	return at, nil
-}
-
 func (f *folder) trusted(owners []uint32) error {
 	if f.uid == 0 || slices.Contains(owners, f.uid) {
 		return nil

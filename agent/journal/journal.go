@@ -62,6 +62,10 @@ func (j *Journal) Plan(c Change) (Change, error) {
 			return c, fmt.Errorf("plan %q: %w", c.What, err)
 		}
 	}
+	c.Steps = slices.DeleteFunc(c.Steps, func(s Step) bool { return !s.effective() })
+	if len(c.Steps) == 0 {
+		return c, fmt.Errorf("plan %q: it is so already", c.What)
+	}
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	if c.Created.IsZero() {
 		c.Created = now
@@ -98,19 +102,21 @@ func (j *Journal) Apply(ctx context.Context, id string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	w := &work{Journal: j, change: c}
 	for i, s := range c.Steps {
 		k, err := kindOf(s.Kind)
 		if err == nil {
-			err = k.apply(ctx, j, s)
+			err = k.apply(ctx, w, s)
 		}
 		if err != nil {
 			return errors.Join(err, j.giveUp(c, i, err))
 		}
 	}
+	w.forget(ctx)
 	if c.State == Applied {
 		return nil
 	}
-	if applied, err := j.turn(c, Applied, ""); err != nil {
+	if applied, err := j.turn(c, Applied, w.say("")); err != nil {
 		return errors.Join(err, j.giveUp(applied, len(c.Steps), err))
 	}
 	return nil
@@ -125,47 +131,22 @@ func (j *Journal) giveUp(c Change, failed int, why error) error {
 	}
 	var refused *RefusedError
 	if !errors.As(why, &refused) {
-		return j.takeBack(c, note)
+		return j.takeBack(c, note, false)
 	}
 	// A step that is refused has no effect; to look at it once more would only bring
 	// the same refusal. All others must be seen to have none.
 	others := slices.Delete(slices.Clone(c.Steps), failed, failed+1)
-	err := j.undoSteps(context.Background(), c, others)
+	w := &work{Journal: j, change: c}
+	err := w.undoSteps(context.Background(), others)
+	c = w.change
 	c.Untouched = err == nil
-	_, werr := j.turn(c, Refused, note)
+	_, werr := j.turn(c, Refused, w.say(note))
 	return errors.Join(err, werr)
 }
 
-// Verified records that the site was proven well with the change in effect; from now
-// on recovery leaves it. It is an error if the change is not in effect.
-func (j *Journal) Verified(id string) error {
-	c, err := j.read(id)
-	if err != nil {
-		return err
-	}
-	switch {
-	case c.State == Verified:
-		return nil
-	case c.State != Applied || c.Undoing:
-		return fmt.Errorf("change %s cannot be verified: it is %s", c.ID, c.State)
-	}
-	for _, s := range c.Steps {
-		k, err := kindOf(s.Kind)
-		if err != nil {
-			return err
-		}
-		if at, err := k.look(context.Background(), j, s); err != nil {
-			return fmt.Errorf("change %s is not in effect: %w", c.ID, err)
-		} else if at != done {
-			return fmt.Errorf("change %s is not in effect: somebody undid %q", c.ID, k.describe(s))
-		}
-	}
-	_, err = j.turn(c, Verified, "")
-	return err
-}
-
 // Undo takes a change back, whatever its state; why goes into the record. It may be
-// called again, also after an error: what the disk shows as undone is left alone.
+// called again, also after an error: what the disk shows as undone is left alone. After
+// a refusal it looks anew, and takes what is not there any more for put right.
 func (j *Journal) Undo(ctx context.Context, id, why string) error {
 	c, err := j.read(id)
 	if err != nil {
@@ -174,12 +155,16 @@ func (j *Journal) Undo(ctx context.Context, id, why string) error {
 	switch {
 	case c.UndoNone != "":
 		return fmt.Errorf("change %s cannot be undone: %s", c.ID, c.UndoNone)
-	case c.State == Undone, c.State == Refused && c.Untouched:
+	case c.State == Undone:
 		return nil
+	case c.State == Refused && c.Untouched:
+		_, err := j.turn(c, Undone, why)
+		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	again := c.Undoing
 	if c.State == Verified {
 		// A crash in mid-undo must not leave half of it as "verified".
 		c.Undoing = true
@@ -187,21 +172,23 @@ func (j *Journal) Undo(ctx context.Context, id, why string) error {
 			return err
 		}
 	}
-	return j.takeBack(c, why)
+	return j.takeBack(c, why, again)
 }
 
 // takeBack undoes a change and records how that ended. A cancelled caller does not
-// stop it.
-func (j *Journal) takeBack(c Change, why string) error {
-	err := j.undoSteps(context.Background(), c, c.Steps)
+// stop it. again: an earlier call may have been interrupted.
+func (j *Journal) takeBack(c Change, why string, again bool) error {
+	w := &work{Journal: j, change: c, again: again}
+	err := w.undoSteps(context.Background(), c.Steps)
+	c = w.change
 	var refused *RefusedError
 	switch {
 	case err == nil:
 		c.Undoing = false
-		_, err = j.turn(c, Undone, why)
+		_, err = j.turn(c, Undone, w.say(why))
 		return err
 	case errors.As(err, &refused):
-		_, werr := j.turn(c, Refused, err.Error())
+		_, werr := j.turn(c, Refused, w.say(err.Error()))
 		return errors.Join(err, werr)
 	}
 	// The record stays as it is, so that recovery tries again.
@@ -210,16 +197,24 @@ func (j *Journal) takeBack(c Change, why string) error {
 
 // undoSteps undoes steps backwards, each for itself: one that is refused does not keep
 // the others from being as found.
-func (j *Journal) undoSteps(ctx context.Context, c Change, steps []Step) error {
+func (w *work) undoSteps(ctx context.Context, steps []Step) error {
 	var problems []error
+	if w.again {
+		for _, s := range steps {
+			if s.Name != "" {
+				w.stale(s)
+			}
+		}
+	}
 	for _, s := range slices.Backward(steps) {
 		k, err := kindOf(s.Kind)
 		if err == nil {
 			limited, cancel := context.WithTimeout(ctx, optionTimeout)
-			err = k.undo(limited, j, s, c.Steps)
+			err = k.undo(limited, w, s)
 			cancel()
 		}
 		problems = append(problems, err)
 	}
+	w.forget(ctx)
 	return errors.Join(problems...)
 }

@@ -36,6 +36,8 @@ func isPluginList(name string) bool {
 	return name == activePlugins || name == networkPlugins || ok && strings.HasPrefix(blog, "blog-") && of == activePlugins
 }
 
+var errNoOptions = errors.New("nothing is given to read options with")
+
 const (
 	optionTimeout = 10 * time.Second // of the reading at planning time
 	optionTries   = 5                // swaps against somebody who writes at the same time
@@ -111,18 +113,22 @@ func (guarding) prepare(ctx context.Context, j *Journal, s Step) (Step, error) {
 }
 
 // look: a guard has no effect of its own.
-func (guarding) look(context.Context, *Journal, Step) (standing, error) { return done, nil }
+func (guarding) look(context.Context, *Journal, Step) (standing, error) { return inert, nil }
 
-func (guarding) apply(context.Context, *Journal, Step) error { return nil }
+func (guarding) apply(context.Context, *work, Step) error { return nil }
 
-func (guarding) undo(ctx context.Context, j *Journal, s Step, steps []Step) error {
-	return j.edit(ctx, s, func(now []byte) ([]byte, error) { return s.merged(now, s.back(ctx, j, steps)) })
+func (guarding) undo(ctx context.Context, w *work, s Step) error {
+	return w.edit(ctx, s, func(now []byte) ([]byte, error) { return s.merged(now, s.back(ctx, w.Journal, w.change.Steps)) })
 }
 
 // edit changes a list of plugins against others who write it at the same time.
-func (j *Journal) edit(ctx context.Context, s Step, change func(now []byte) ([]byte, error)) error {
+func (w *work) edit(ctx context.Context, s Step, change func(now []byte) ([]byte, error)) error {
 	for range optionTries {
-		now, err := j.option(ctx, s)
+		now, err := w.option(ctx, s)
+		if blog, _ := ofBlog(s.Name); blog != "" && errors.Is(err, wp.ErrNoOption) {
+			w.note("%s is gone with its blog", s.Name)
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -134,7 +140,10 @@ func (j *Journal) edit(ctx context.Context, s Step, change func(now []byte) ([]b
 		if bytes.Equal(want, now) {
 			return nil
 		}
-		if swapped, err := j.swap(ctx, s, now, want); err != nil || swapped {
+		if s.Kind == Option {
+			w.begin()
+		}
+		if swapped, err := w.swap(ctx, s, now, want); err != nil || swapped {
 			return err
 		}
 	}
@@ -187,9 +196,8 @@ func (s Step) merged(now []byte, plugins []string) ([]byte, error) {
 	if len(missing) == 0 {
 		return now, nil
 	}
-	rest := slices.DeleteFunc(slices.Clone(before), func(p string) bool { return slices.Contains(missing, p) })
-	if slices.Equal(rest, active) {
-		// Nothing else changed: the bytes as found, also where they were not sorted.
+	if s.only(missing, now) {
+		// The bytes as found, also where they were not sorted.
 		return s.Before, nil
 	}
 	for _, p := range missing {
@@ -203,6 +211,24 @@ func (s Step) merged(now []byte, plugins []string) ([]byte, error) {
 		}
 	}
 	return now, nil
+}
+
+// only tells whether these plugins are all that the list lacks of what it was. Keys
+// are not compared: WordPress counts them anew, or not.
+func (s Step) only(missing []string, now []byte) bool {
+	rest := []byte(s.Before)
+	for _, p := range missing {
+		var err error
+		if rest, err = wp.RemovePlugin(rest, p); err != nil {
+			return false
+		}
+	}
+	if s.Name == networkPlugins {
+		return bytes.Equal(rest, now) // the values are the times of activation
+	}
+	was, err := wp.PluginList(rest)
+	is, err2 := wp.PluginList(now)
+	return err == nil && err2 == nil && slices.Equal(was, is)
 }
 
 // activated is when a network's plugin was activated, in seconds since 1970, by a list
@@ -219,6 +245,20 @@ func activated(list []byte, file string) int64 {
 		}
 	}
 	return 0
+}
+
+// option reads the option of a step.
+func (j *Journal) option(ctx context.Context, s Step) ([]byte, error) {
+	if j.deps.Options == nil {
+		return nil, errNoOptions
+	}
+	ctx, cancel := context.WithTimeout(ctx, optionTimeout)
+	defer cancel()
+	now, err := j.deps.Options.Option(ctx, s.SiteRoot, s.Name)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", s.Name, err)
+	}
+	return now, nil
 }
 
 // raw are bytes that a person should be able to read in the record: text as text,

@@ -95,16 +95,27 @@ func (j *Journal) names() ([]string, error) {
 // List gives all changes, oldest first. What cannot be read is in the error, a joined
 // one that names each file; the others are given all the same.
 func (j *Journal) List() ([]Change, error) {
+	return j.listed(func(string) bool { return true })
+}
+
+// listed reads the records of these names. One that is removed meanwhile is left out.
+func (j *Journal) listed(wanted func(name string) bool) ([]Change, error) {
 	names, err := j.names()
 	problems := []error{err}
 	changes := make([]Change, 0, len(names))
 	for _, name := range names {
+		if !wanted(name) {
+			continue
+		}
 		id, ok := strings.CutSuffix(name, suffix)
 		if !ok {
 			problems = append(problems, fmt.Errorf("%s is not a record of a change", filepath.Join(j.dir, name)))
 			continue
 		}
 		c, err := j.read(id)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
 		if err != nil {
 			problems = append(problems, err)
 			continue

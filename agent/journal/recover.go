@@ -49,7 +49,7 @@ func (j *Journal) Recover(ctx context.Context) ([]Recovered, error) {
 		var r Recovered
 		var touched bool
 		if provenWith(c, changes) {
-			r, touched = Recovered{Change: c, Note: "proven together with the other changes of its incident"}, true
+			r, touched = Recovered{Change: c, Note: "proven together with another change"}, true
 			r.Err = j.Verified(c.ID)
 			r.State = Verified
 		} else {
@@ -64,9 +64,8 @@ func (j *Journal) Recover(ctx context.Context) ([]Recovered, error) {
 }
 
 // Interrupted are the changes that a wpmend which died would have left half-done: those
-// begun, neither verified nor undone, that can be taken back. One is as good as
-// verified if another change of its incident is: they are applied together, proven
-// together, and written down as verified one after the other.
+// begun, neither verified nor undone, that can be taken back. One that was proven
+// together with a verified one is not among them.
 func Interrupted(changes []Change) []Change {
 	var left []Change
 	for _, c := range changes {
@@ -75,11 +74,6 @@ func Interrupted(changes []Change) []Change {
 		}
 	}
 	return left
-}
-
-func provenWith(c Change, changes []Change) bool {
-	return c.State == Applied && !c.Undoing && c.Incident != "" &&
-		slices.ContainsFunc(changes, func(o Change) bool { return o.Incident == c.Incident && o.State == Verified })
 }
 
 // settle brings one change to an end. It reads it again: whoever held the lock until
@@ -99,7 +93,7 @@ func (j *Journal) settle(id string) (r Recovered, touched bool) {
 		return j.review(c)
 	default:
 		r.Note = "undone: wpmend was interrupted"
-		if r.Err = j.takeBack(c, "wpmend was interrupted"); r.Err != nil {
+		if r.Err = j.takeBack(c, "wpmend was interrupted", true); r.Err != nil {
 			r.Note = "not undone: " + r.Err.Error()
 		}
 		if c, err := j.read(id); err == nil {
@@ -117,7 +111,7 @@ func (j *Journal) review(c Change) (Recovered, bool) {
 		if err == nil {
 			at, err = k.look(context.Background(), j, s)
 		}
-		if err == nil && at == done && s.Kind == Rename {
+		if err == nil && at == done {
 			err = fmt.Errorf("it is still in effect: %q; `wpmend incidents undo` takes it back", k.describe(s))
 		}
 		if err != nil {

@@ -205,7 +205,7 @@ func (p *pair) refuse(old, now *object) error {
 	return &RefusedError{What: say(p.From, old) + ", and " + say(p.To, now), Do: do}
 }
 
-func (renaming) apply(_ context.Context, j *Journal, s Step) error {
+func (renaming) apply(_ context.Context, w *work, s Step) error {
 	p, err := s.open()
 	if err != nil {
 		return err
@@ -216,17 +216,17 @@ func (renaming) apply(_ context.Context, j *Journal, s Step) error {
 		return err
 	}
 	if at == done {
-		return j.syncBoth(p)
+		return w.syncBoth(p)
 	}
 	if p.out == nil || s.Folder != "" {
-		if err := j.makeHidden(p); err != nil {
+		if err := w.makeHidden(p); err != nil {
 			return err
 		}
 	}
-	return j.move(p, p.in, s.From, p.out, s.To)
+	return w.move(p, p.in, s.From, p.out, s.To)
 }
 
-func (renaming) undo(_ context.Context, j *Journal, s Step, _ []Step) error {
+func (renaming) undo(_ context.Context, w *work, s Step) error {
 	p, err := s.open()
 	if err != nil {
 		return err
@@ -234,14 +234,20 @@ func (renaming) undo(_ context.Context, j *Journal, s Step, _ []Step) error {
 	defer p.close()
 	at, err := p.standing()
 	if err != nil {
+		// A person has been told already, and has seen to it: there is nothing of the
+		// change left to take back.
+		if now, lerr := lies(p.out, s.To); w.change.State == Refused && lerr == nil && now == nil {
+			w.note("%s is gone, what is at %s stays", s.To, s.From)
+			return w.removeHidden(p)
+		}
 		return err
 	}
 	if at == done {
-		if err := j.move(p, p.out, s.To, p.in, s.From); err != nil {
+		if err := w.move(p, p.out, s.To, p.in, s.From); err != nil {
 			return err
 		}
-	} else if err := j.syncBoth(p); err != nil {
+	} else if err := w.syncBoth(p); err != nil {
 		return err
 	}
-	return j.removeHidden(p)
+	return w.removeHidden(p)
 }

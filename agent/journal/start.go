@@ -34,10 +34,10 @@ func (starting) prepare(_ context.Context, j *Journal, s Step) (Step, error) {
 	return s, nil
 }
 
-func (starting) look(context.Context, *Journal, Step) (standing, error) { return done, nil }
+func (starting) look(context.Context, *Journal, Step) (standing, error) { return inert, nil }
 
-func (starting) apply(ctx context.Context, j *Journal, s Step) error {
-	return j.deps.Start(ctx, s.Process)
+func (starting) apply(ctx context.Context, w *work, s Step) error {
+	return w.deps.Start(ctx, s.Process)
 }
 
-func (starting) undo(context.Context, *Journal, Step, []Step) error { return nil }
+func (starting) undo(context.Context, *work, Step) error { return nil }

@@ -48,6 +48,7 @@ type standing int
 const (
 	notDone standing = iota
 	done
+	inert // the step has no effect of its own
 )
 
 // kind carries out the steps of one kind. Every method may be called again after a
@@ -62,9 +63,8 @@ type kind interface {
 	// look tells from the live system whether the step is in effect. A [*RefusedError]
 	// means that it cannot be told.
 	look(ctx context.Context, j *Journal, s Step) (standing, error)
-	apply(ctx context.Context, j *Journal, s Step) error
-	// undo takes the step back; others are all steps of the change.
-	undo(ctx context.Context, j *Journal, s Step, others []Step) error
+	apply(ctx context.Context, w *work, s Step) error
+	undo(ctx context.Context, w *work, s Step) error
 }
 
 func kindOf(k StepKind) (kind, error) {
