@@ -32,14 +32,13 @@ func TestExplain(t *testing.T) {
 	traced := &world{components: plain(30), causes: [][]int{{17}}}
 	traced.components[17].Weight = 300
 	told(t, "one, with evidence", traced.explained(t, Search{Workers: 4}), `
-1. With nothing masked the site fails (2 times of 2): cause 0; that is the failure to be explained.
-2. With only plugin:p017 masked the site is healthy.
-3. With only plugin:p017 let in the site fails: cause 0; that leaves plugin:p017.
-4. With everything masked the site is healthy, so a component is at fault.
-5. Asked again: with only plugin:p017 masked the site is healthy.
-6. plugin:p017 is at fault by itself: with it masked the site was healthy (2 times of 2), with it let in the site failed (2 times of 2: cause 0).
-7. The odds that every verdict on which this rests is right are 99.73 %.
-8. It took 4 questions and 2 repeats in 2 rounds.
+1. With everything masked the site is healthy, so a component is at fault.
+2. With nothing masked the site fails (2 times of 2): cause 0; that is the failure to be explained.
+3. With only plugin:p017 masked the site is healthy (2 times of 2).
+4. With only plugin:p017 let in the site fails: cause 0; plugin:p017 is set aside as a candidate; nobody else is suspect.
+5. plugin:p017 is at fault by itself: with it masked the site was healthy (2 times of 2), with it let in the site failed (2 times of 2: cause 0).
+6. The odds that every verdict on which this rests is right are 99.73 %.
+7. It took 4 questions and 2 repeats in 3 rounds.
 `)
 
 	two := &world{components: plain(12), causes: [][]int{{3}, {8}}}

@@ -5,26 +5,26 @@ import "context"
 // baselines asks for nothing masked and all masked, and finds the healthy set from
 // which to grow. It is done when that settles the search.
 func (r *run) baselines(ctx context.Context) (done bool, err error) {
-	none := r.floor
-	whole := r.about(r.all, growing)
-	first := []query{whole}
-	order := r.order(r.all)
-	at, pointed := r.suspect(order, strong)
-	without := r.let(order[:at])
-	switch {
-	case pointed && r.t.workers > 3:
-		// All that fails if a strong suspect is guilty, at once: where failing means to
-		// hang, nobody waits a second time.
-		twice := r.twice(r.all)
-		twice.kind = growing
-		first = append(first, without, r.alone(order[at]), twice)
-	case pointed && r.t.workers > 2:
-		first = append(first, r.about(none, growing), without)
-	case r.t.workers > 1 && !r.all.empty():
-		first = append(first, r.about(none, growing))
-	}
+	none, whole := r.floor, r.about(r.all, growing)
 	if err := r.calibrate(ctx); err != nil {
 		return false, err
+	}
+	first := []query{whole}
+	order := r.order(r.all)
+	switch at, pointed := r.suspect(order, strong); {
+	case pointed && r.t.workers > 3:
+		// First the page that warms what all others need; then all that fails if a strong
+		// suspect is guilty at once: where failing means to hang, that is waited for once.
+		if err := r.t.settle(ctx, r.about(none, growing)); err != nil {
+			return false, err
+		}
+		twice := r.twice(r.all)
+		twice.kind = growing
+		first = append(first, r.let(order[:at]), r.alone(order[at]), twice)
+	case pointed && r.t.workers > 2:
+		first = append(first, r.about(none, growing), r.let(order[:at]))
+	case r.t.workers > 1 && !r.all.empty():
+		first = append(first, r.about(none, growing))
 	}
 	if err := r.t.settle(ctx, first...); err != nil {
 		return false, err
@@ -32,11 +32,7 @@ func (r *run) baselines(ctx context.Context) (done bool, err error) {
 	if done, err := r.failing(ctx, whole); done || err != nil {
 		return done, err
 	}
-	second := []query{r.about(none, growing)}
-	if pointed && r.t.verdict(without.in) == Healthy {
-		second = append(second, r.twice(without.in))
-	}
-	if err := r.t.settle(ctx, second...); err != nil {
+	if err := r.t.settle(ctx, r.about(none, growing)); err != nil {
 		return false, err
 	}
 	return r.footing(ctx, none)

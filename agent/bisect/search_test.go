@@ -37,12 +37,13 @@ func TestFourQuestionsWithEvidence(t *testing.T) {
 	w.components[17].Weight = 300
 	story, r := w.story(t, Search{Workers: 4})
 	equal(t, "story", story, []string{
-		"round 1: nothing masked: failing (cause 0); only plugin:p017 masked: healthy; only plugin:p017 let in: failing (cause 0); nothing masked, again: failing (cause 0) — suspect plugin:p017",
-		"round 2: all masked: healthy; only plugin:p017 masked, again: healthy — suspect plugin:p017",
+		"round 1: all masked: healthy — 30 suspects",
+		"round 2: nothing masked: failing (cause 0); only plugin:p017 masked: healthy; only plugin:p017 let in: failing (cause 0); nothing masked, again: failing (cause 0) — suspect plugin:p017",
+		"round 3: only plugin:p017 masked, again: healthy — no suspect left, set aside plugin:p017",
 	})
 	equal(t, "culprits", r.Culprits, []Culprit{{ID: "plugin:p017", Signature: "cause 0", With: []string{}, Conflicts: [][]string{},
 		Dependants: []string{}, Circle: []string{}, OnlyWithout: []string{}}})
-	equal(t, "cost", []int{r.Probes, r.Repeats, r.Rounds}, []int{4, 2, 2})
+	equal(t, "cost", []int{r.Probes, r.Repeats, r.Rounds}, []int{4, 2, 3})
 
 	w = &world{components: w.components, causes: w.causes}
 	if _, r := w.story(t, Search{Workers: 1}); r.Probes != 4 || r.Repeats != 2 {

@@ -190,6 +190,12 @@ func (s *stage) reset(ctx context.Context) error {
 			return fmt.Errorf("cannot put the plugins away: %w", err)
 		}
 	}
+	// What earlier runs left in the logs is no evidence in the next.
+	for _, name := range []string{s.lab.NginxAccessLog(0), s.lab.NginxErrorLog(0), s.lab.FPMLog(0)} {
+		if err := os.Truncate(name, 0); err != nil {
+			return fmt.Errorf("cannot empty a log: %w", err)
+		}
+	}
 	if err := errors.Join(copyTree(s.pristine, s.plugins), s.setOption(ctx, s.active), s.lab.StartFPM()); err != nil {
 		return fmt.Errorf("cannot put the site back: %w", err)
 	}
@@ -255,7 +261,8 @@ func (p page) lacks(slugs []string) []string {
 
 // copyTree copies a folder with owners and dates.
 func copyTree(from, to string) error {
-	return filepath.WalkDir(from, func(path string, entry os.DirEntry, err error) error {
+	var dated []func() error // folders, whose dates change with what is put into them
+	err := filepath.WalkDir(from, func(path string, entry os.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -269,6 +276,7 @@ func copyTree(from, to string) error {
 		}
 		target := filepath.Join(to, rel)
 		if entry.IsDir() {
+			dated = append(dated, func() error { return os.Chtimes(target, info.ModTime(), info.ModTime()) })
 			return errors.Join(os.Mkdir(target, info.Mode().Perm()), like(path, target))
 		}
 		data, err := os.ReadFile(path)
@@ -277,4 +285,8 @@ func copyTree(from, to string) error {
 		}
 		return errors.Join(os.WriteFile(target, data, info.Mode().Perm()), like(path, target), os.Chtimes(target, info.ModTime(), info.ModTime()))
 	})
+	for _, date := range dated {
+		err = errors.Join(err, date())
+	}
+	return err
 }
