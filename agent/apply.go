@@ -41,10 +41,12 @@ func (a *Agent) apply(ctx context.Context, l *look, changes []journal.Change) (a
 		}
 		return applied, false, errors.Join(ctx.Err(), a.undoAll(applied, why))
 	}
-	for _, c := range applied {
-		if err = a.journal.Verified(c.ID); err != nil {
-			return applied, false, errors.Join(err, a.undoAll(applied, "it could not be recorded as verified"))
-		}
+	ids := make([]string, len(applied))
+	for i, c := range applied {
+		ids[i] = c.ID
+	}
+	if err = a.journal.VerifiedAll(ids); err != nil {
+		return applied, false, errors.Join(err, a.undoAll(applied, "it could not be recorded as verified"))
 	}
 	return applied, true, nil
 }
@@ -94,11 +96,11 @@ func (a *Agent) verify(ctx context.Context, l *look) bool {
 
 // budget refuses further changes when too many were made within the last hour.
 func (a *Agent) budget(s site.Site, further int) error {
-	changes, err := a.journal.List()
+	since := time.Now().Add(-time.Hour)
+	changes, err := a.journal.Since(since)
 	if err != nil {
 		a.log.Warn("some records of the journal cannot be read", "err", err)
 	}
-	since := time.Now().Add(-time.Hour)
 	ofSite, ofHost := further, further
 	for _, c := range changes {
 		if c.Created.Before(since) || c.Actor != remedy.Actor {
