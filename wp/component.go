@@ -46,8 +46,8 @@ type Component struct {
 	// Condition is the constant without which WordPress ignores this drop-in:
 	// WP_CACHE, SUNRISE or MULTISITE; "" none. See [Config.Heeds].
 	Condition string
-	// Owner is the id of the plugin that put a drop-in there, "" unknown: the two
-	// are switched off together, or one of them breaks or brings back the other.
+	// Owner is the id of the plugin that put a drop-in, or a must-use loader, there, ""
+	// unknown: they go together, or one breaks or brings back the other. See [Owner].
 	Owner string
 	// ModTime is the newest change among the folder itself and its main files.
 	ModTime time.Time

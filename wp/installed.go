@@ -47,9 +47,7 @@ func Components(t *Tree, p Paths, active ActiveState) ([]Component, error) {
 		all = append(all, found...)
 	}
 	for i, c := range all {
-		if c.Kind == KindDropIn {
-			all[i].Owner = owner(t, c, all)
-		}
+		all[i].Owner, _ = Owner(t, c, all)
 	}
 	return all, nil
 }

@@ -3,57 +3,153 @@ package wp
 import (
 	"regexp"
 	"slices"
+	"strings"
 )
 
-// ownerMarks tell by what its author writes into a drop-in which plugin it belongs
-// to: texts of the drop-ins that these plugins install, and the plugins' folders.
+// ownerMarks tell by what its author writes into a drop-in which plugin put it there:
+// texts of the drop-ins that these plugins install, and the plugins' folders, those of
+// their paid editions included.
 var ownerMarks = []struct {
-	mark *regexp.Regexp
-	slug string
+	mark  *regexp.Regexp
+	slugs []string
 }{
-	{regexp.MustCompile(`WP_ROCKET_ADVANCED_CACHE`), "wp-rocket"},
-	{regexp.MustCompile(`(?i)W3 Total Cache|W3TC_`), "w3-total-cache"},
-	{regexp.MustCompile(`WP SUPER CACHE|WPCACHEHOME`), "wp-super-cache"},
-	{regexp.MustCompile(`LSCWP|LSCACHE_ADV_CACHE|LiteSpeed`), "litespeed-cache"},
-	{regexp.MustCompile(`Object Cache Pro`), "object-cache-pro"},
-	{regexp.MustCompile(`Redis Object Cache`), "redis-cache"},
-	{regexp.MustCompile(`Query Monitor`), "query-monitor"},
-	{regexp.MustCompile(`(?i)Docket Cache`), "docket-cache"},
-	{regexp.MustCompile(`(?i)Hummingbird`), "hummingbird-performance"},
-	{regexp.MustCompile(`(?i)SQLite (?:Database )?Integration|SQLITE_DB_DROPIN`), "sqlite-database-integration"},
-	{regexp.MustCompile(`(?i)Cache Enabler`), "cache-enabler"},
-	{regexp.MustCompile(`(?i)Breeze`), "breeze"},
+	{regexp.MustCompile(`WP_ROCKET_ADVANCED_CACHE`), []string{"wp-rocket"}},
+	{regexp.MustCompile(`(?i)W3 Total Cache|W3TC_`), []string{"w3-total-cache"}},
+	{regexp.MustCompile(`WP SUPER CACHE|WPCACHEHOME`), []string{"wp-super-cache"}},
+	{regexp.MustCompile(`LSCWP|LSCACHE_ADV_CACHE|LiteSpeed`), []string{"litespeed-cache"}},
+	{regexp.MustCompile(`Object Cache Pro`), []string{"object-cache-pro"}},
+	{regexp.MustCompile(`Redis Object Cache`), []string{"redis-cache"}},
+	{regexp.MustCompile(`Query Monitor`), []string{"query-monitor"}},
+	{regexp.MustCompile(`(?i)Docket[ _]?Cache`), []string{"docket-cache"}},
+	{regexp.MustCompile(`(?i)Hummingbird|WPHB_`), []string{"hummingbird-performance", "wp-hummingbird"}},
+	{regexp.MustCompile(`(?i)SQLite (?:Database )?Integration|SQLITE_DB_DROPIN`), []string{"sqlite-database-integration"}},
+	{regexp.MustCompile(`(?i)Cache[ _]Enabler`), []string{"cache-enabler"}},
+	{regexp.MustCompile(`(?i)Comet Cache`), []string{"comet-cache", "comet-cache-pro"}},
+	{regexp.MustCompile(`(?i)Hyper Cache`), []string{"hyper-cache"}},
+	{regexp.MustCompile(`(?i)Breeze`), []string{"breeze"}},
 }
 
-// inFolder finds a plugin's folder in what a drop-in includes:
-// …/plugins/redis-cache/… or WP_PLUGIN_DIR . '/redis-cache/….
-var inFolder = regexp.MustCompile(`(?:/plugins/|WP_PLUGIN_DIR\s*\.\s*['"]/)([A-Za-z0-9_.-]{1,100})/`)
+// inFolder finds the folder, or the file, of a plugin in what PHP code includes:
+// '…/plugins/redis-cache/…', WP_PLUGIN_DIR . '/redis-cache'.
+var inFolder = regexp.MustCompile(`(?:/plugins/|WP_PLUGIN_DIR\s*\.\s*['"]/)([A-Za-z0-9_.-]{1,100})[/'"]`)
 
-// owner is the id of the plugin that put a drop-in where it lies, as far as its
-// first bytes tell, among the plugins that are installed; "" for none.
-func owner(t *Tree, dropIn Component, plugins []Component) string {
-	head, err := t.ReadHead(dropIn.Path, headSize)
-	if err != nil {
-		return ""
-	}
-	installed := func(slug string) string {
-		i := slices.IndexFunc(plugins, func(p Component) bool { return p.Kind == KindPlugin && p.Name == slug })
-		if i < 0 {
-			return ""
+var (
+	includes  = regexp.MustCompile(`(?i)(@\s*)?\b(include|require)(?:_once)?\b([^;]*)`)
+	looksAt   = regexp.MustCompile(`(?i)\b(?:file_exists|is_file|is_readable|is_dir|stream_resolve_include_path)\s*\(`)
+	variables = regexp.MustCompile(`\$[A-Za-z_]`)
+)
+
+// Owner is the id of the plugin, one of those that are installed, that a drop-in or a
+// must-use plugin must move together with; false if there is none.
+//
+// Of a drop-in it is the plugin that put it there, as far as its first 8 KiB tell: by
+// the plugin's folder in its code, or by its author's words. Of a must-use plugin of
+// one file it is the plugin whose files it loads without a look whether they are there
+// (a firewall's loader): without the plugin every request would end in a fatal error.
+func Owner(t *Tree, c Component, plugins []Component) (id string, ok bool) {
+	switch {
+	case c.Kind == KindDropIn:
+		if head, err := t.ReadHead(c.Path, headSize); err == nil {
+			id = putBy(head, plugins)
 		}
-		return plugins[i].ID()
-	}
-	for _, m := range inFolder.FindAllSubmatch(head, -1) {
-		if id := installed(string(m[1])); id != "" {
-			return id
+	case c.Kind == KindMUPlugin && c.singleFile():
+		if head, err := t.ReadHead(c.Path, maxLoader); err == nil {
+			id = loads(head, plugins)
 		}
 	}
+	return id, id != ""
+}
+
+// putBy tells whose drop-in this is by its first bytes, "" unknown.
+func putBy(head []byte, plugins []Component) string {
+	named := mentioned(withoutComments(head), plugins)
+	var marked []string
 	for _, o := range ownerMarks {
-		if o.mark.Match(head) {
-			if id := installed(o.slug); id != "" {
-				return id
+		if !o.mark.Match(head) {
+			continue
+		}
+		for _, slug := range o.slugs {
+			if id := pluginID(slug, plugins); id != "" {
+				marked = append(marked, id)
 			}
 		}
 	}
-	return ""
+	for _, id := range named {
+		// What both say is surer than either: caches name each other.
+		if slices.Contains(marked, id) {
+			return id
+		}
+	}
+	if len(named) != 1 && len(marked) > 0 {
+		return marked[0]
+	}
+	return strings.Join(named[:min(len(named), 1)], "")
+}
+
+// loads tells which plugin a must-use loader fails without, "" none. One that loads
+// several plugins is somebody's own code, and stays.
+func loads(head []byte, plugins []Component) string {
+	code := withoutComments(head)
+	if look := looksAt.FindIndex(code); look != nil {
+		code = code[:look[0]] // what follows is guarded
+	}
+	all := mentioned(code, plugins)
+	var found []string
+	for _, m := range includes.FindAllSubmatchIndex(code, -1) {
+		if m[2] >= 0 && strings.EqualFold(string(code[m[4]:m[5]]), "include") {
+			continue // silent
+		}
+		from := code[m[6]:m[7]]
+		ids := mentioned(from, plugins)
+		if len(ids) == 0 && variables.Match(from) {
+			ids = all // put together elsewhere
+		}
+		for _, id := range ids {
+			if !slices.Contains(found, id) {
+				found = append(found, id)
+			}
+		}
+	}
+	if len(found) != 1 {
+		return ""
+	}
+	return found[0]
+}
+
+// mentioned are the installed plugins whose folders code names, each once.
+func mentioned(code []byte, plugins []Component) []string {
+	var found []string
+	for _, m := range inFolder.FindAllSubmatch(code, -1) {
+		if id := pluginID(string(m[1]), plugins); id != "" && !slices.Contains(found, id) {
+			found = append(found, id)
+		}
+	}
+	return found
+}
+
+func pluginID(name string, plugins []Component) string {
+	i := slices.IndexFunc(plugins, func(p Component) bool { return p.Kind == KindPlugin && p.Name == name })
+	if i < 0 {
+		return ""
+	}
+	return plugins[i].ID()
+}
+
+// withoutComments blanks the comments of PHP code out, up to what PHP could not read
+// either: the end of a part of a file, for one.
+func withoutComments(src []byte) []byte {
+	s := &scanner{src: src, line: 1}
+	err := s.html()
+	for err == nil && s.pos < len(s.src) {
+		err = s.code()
+	}
+	code := slices.Clone(src[:s.pos])
+	for _, t := range s.tokens {
+		if t.kind == kindComment {
+			for i := t.start; i < t.end; i++ {
+				code[i] = ' '
+			}
+		}
+	}
+	return code
 }
