@@ -94,7 +94,7 @@ func (w *world) honest(in []bool) []string {
 // can be trusted.
 func TestMixedWorlds(t *testing.T) {
 	t.Parallel()
-	count := 2000
+	count := 1200
 	if testing.Short() {
 		count = 400
 	}
@@ -186,7 +186,7 @@ func TestMixedNoise(t *testing.T) {
 // set in forty for good. A search may end undecided then, but never wrong.
 func TestMixedUnresolved(t *testing.T) {
 	t.Parallel()
-	found, count := 0, 1000
+	found, count := 0, 400
 	for seed := range count {
 		rng := rand.New(rand.NewPCG(uint64(seed), 4))
 		m := mixed(rng)

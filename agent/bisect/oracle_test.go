@@ -348,7 +348,7 @@ func random(rng *rand.Rand) *world {
 
 func TestRandomWorlds(t *testing.T) {
 	t.Parallel()
-	count := 5000
+	count := 3000
 	if testing.Short() {
 		count = 500
 	}

@@ -40,7 +40,7 @@ func TestFailsFromTheSecondRequestOn(t *testing.T) {
 	for after := 1; after <= 4; after++ {
 		for _, shared := range []bool{false, true} {
 			for told := 0; told <= 1; told++ {
-				for seed := range 100 {
+				for seed := range 30 {
 					rng := rand.New(rand.NewPCG(uint64(seed), 6))
 					sizes := [][]int{{1}, {1, 1}, {2}}[seed%3]
 					w := sample(60, sizes, uint64(seed), 0)
