@@ -91,9 +91,6 @@ type Search struct {
 	Outgoing Outgoing `toml:"outgoing" json:"outgoing"`
 	// Fix is how plugins at fault are switched off.
 	Fix Fix `toml:"fix" json:"fix"`
-	// Readmit lets a plugin in again, after its files have changed and a private copy
-	// works with it.
-	Readmit bool `toml:"readmit" json:"readmit"`
 }
 
 // Outgoing is a policy for the site's own outgoing requests.
