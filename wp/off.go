@@ -2,10 +2,13 @@ package wp
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"path"
 	"slices"
 	"strings"
+	"syscall"
+	"time"
 )
 
 // offSuffix ends the name of what wpmend switched off; a dot begins it, which
@@ -107,4 +110,56 @@ func switchedOff(t *Tree, kind, dir, entry string) (Component, bool) {
 		return Component{}, false
 	}
 	return c, true
+}
+
+// maxChanged bounds the files that are looked at for a change; the largest plugins have
+// about 15,000.
+const maxChanged = 50_000
+
+// Changed finds a file of a component, at the path where that lies now, that has
+// changed since a time, and gives its path; "" if none has. Where there are too many
+// files to look at all, it is an error.
+//
+// A file counts by its date, and by the time when the kernel last changed its entry:
+// uploads and archives keep the dates that the author's files had. Folders, and files
+// with several names, count by their date alone: linking a file for a backup changes its
+// entry too.
+func Changed(t *Tree, at string, since time.Time) (string, error) {
+	now := time.Now()
+	newer := func(info fs.FileInfo) bool {
+		// A date in the future tells nothing.
+		if m := info.ModTime(); m.After(since) && !m.After(now) {
+			return true
+		}
+		st, ok := info.Sys().(*syscall.Stat_t)
+		return ok && info.Mode().IsRegular() && st.Nlink == 1 && time.Unix(st.Ctim.Unix()).After(since)
+	}
+	looked := 0
+	for queue := []string{at}; len(queue) > 0; queue = queue[1:] {
+		info, err := t.Stat(queue[0])
+		if queue[0] != at && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrRefused)) {
+			continue // gone meanwhile, or a link that is not for us to follow
+		}
+		if err != nil {
+			return "", fmt.Errorf("look for changes: %w", err)
+		}
+		if newer(info) {
+			return queue[0], nil
+		}
+		// A link within a component may lead to what is not its own, and in circles.
+		if entry, err := t.Lstat(queue[0]); err != nil || !entry.IsDir() && queue[0] != at || !info.IsDir() {
+			continue
+		}
+		entries, err := t.ReadDir(queue[0])
+		if err != nil {
+			return "", fmt.Errorf("look for changes: %w", err)
+		}
+		if looked += len(entries); looked > maxChanged {
+			return "", fmt.Errorf("look for changes: %s holds more than %d files", t.path(at), maxChanged)
+		}
+		for _, e := range entries {
+			queue = append(queue, path.Join(queue[0], e.Name()))
+		}
+	}
+	return "", nil
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -48,7 +49,8 @@ func TestMain(m *testing.M) {
 	os.Exit(0)
 }
 
-// work is one of the jobs that are interrupted.
+// work is one of the jobs that are interrupted: a scene and what is done with it. To
+// settle is to undo what an earlier wpmend left.
 func (p place) work(name string, hook func(op string) error) error {
 	p.options.hook = hook
 	j, err := Open(p.journal, p.deps())
@@ -56,65 +58,70 @@ func (p place) work(name string, hook func(op string) error) error {
 		return err
 	}
 	j.disk.hook = hook
-	if name == "disable" {
-		c, err := p.disable()
-		if err != nil {
-			return err
+	scene, job, _ := strings.Cut(name, ": ")
+	switch job {
+	case "do":
+		return sceneOf(scene).do(p, j, true)
+	case "recover":
+		report, err := j.Recover(context.Background())
+		for _, r := range report {
+			err = errors.Join(err, r.Err)
 		}
-		if c, err = j.Plan(c); err != nil {
-			return err
-		}
-		if err := j.Apply(context.Background(), c.ID); err != nil {
-			return err
-		}
-		return j.Verified(c.ID)
-	}
-	if name == "recover" {
-		_, err := j.Recover(context.Background())
 		return err
 	}
-	changes, err := j.List()
-	if err != nil {
-		return err
-	}
-	return j.Undo(context.Background(), changes[0].ID, "test")
+	return undoAll(j)
 }
 
-// prepare brings a place into the state in which a work begins, and says how the site
-// must look if the work is not done, or is.
-func (p place) prepare(t testing.TB, work string) (before, after string) {
+// prepare makes a place in the state in which a work begins, and says how the site
+// must look if the work is not done, or is; "" as the scene says.
+func prepare(t testing.TB, work string) (p place, before, after string) {
 	t.Helper()
-	found := p.snapshot(t)
-	if work == "disable" {
-		return found, ""
+	name, job, _ := strings.Cut(work, ": ")
+	s := sceneOf(name)
+	p = s.new(t)
+	if job == "do" {
+		return p, p.snapshot(t), ""
 	}
-	j := p.open(t)
-	p.disabled(t, j, work == "undo")
-	// Meanwhile an admin has opened wp-admin → Plugins.
-	if err := p.options.set(`a:1:{i:0;s:11:"bar/bar.php";}`); err != nil {
+	after = p.snapshot(t)
+	if s.back != nil {
+		// As found, but for what somebody chose meanwhile.
+		was := map[string]string{}
+		for name, value := range s.back {
+			was[name] = p.options.value(name)
+			if err := p.options.put(name, value); err != nil {
+				t.Fatal(err)
+			}
+		}
+		after = p.snapshot(t)
+		for name, value := range was {
+			if err := p.options.put(name, value); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := errors.Join(s.do(p, p.open(t), job == "undo"), s.fixed(p), s.meanwhile(p.options)); err != nil {
 		t.Fatal(err)
 	}
-	if work == "recover" {
+	if job != "undo" {
 		// Nothing was verified, and a dead writer left its file.
 		if err := os.WriteFile(filepath.Join(p.journal, temporary+"x.json"), []byte("{"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		return found, found
+		return p, after, after
 	}
-	return p.snapshot(t), found
+	return p, p.snapshot(t), after
 }
 
 // countCalls runs a work without interruption.
 func countCalls(t *testing.T, work string) (n int, ops []string) {
 	t.Helper()
-	p := newPlace(t)
-	_, after := p.prepare(t, work)
+	p, _, after := prepare(t, work)
 	if err := p.work(work, func(op string) error { n++; ops = append(ops, op); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if after != "" {
 		p.same(t, after)
-	} else if _, err := os.Stat(p.path(fooOff)); err != nil {
+	} else if err := sceneOf(strings.TrimSuffix(work, ": do")).fixed(p); err != nil {
 		t.Fatal(err)
 	}
 	return n, ops
@@ -122,32 +129,34 @@ func countCalls(t *testing.T, work string) (n int, ops []string) {
 
 func TestCrashAtEveryCall(t *testing.T) {
 	t.Parallel()
-	for _, work := range []string{"disable", "undo", "recover"} {
-		t.Run(work, func(t *testing.T) {
-			t.Parallel()
-			n, ops := countCalls(t, work)
-			t.Logf("%s: %d places to die", work, n)
-			if n < 20 {
-				t.Fatalf("only %d calls were counted: %q", n, ops)
-			}
-			var crashes sync.WaitGroup
-			slots := make(chan struct{}, 2)
-			for i := 1; i <= n; i++ {
-				slots <- struct{}{}
-				crashes.Go(func() {
-					defer func() { <-slots }()
-					crash(t, work, i, ops[i-1])
-				})
-			}
-			crashes.Wait()
-		})
+	for _, s := range scenes {
+		for _, job := range []string{"do", "undo", "recover", "settle"} {
+			work := s.name + ": " + job
+			t.Run(work, func(t *testing.T) {
+				t.Parallel()
+				n, ops := countCalls(t, work)
+				t.Logf("%s: %d places to die", work, n)
+				if n < 20 {
+					t.Fatalf("only %d calls were counted: %q", n, ops)
+				}
+				var crashes sync.WaitGroup
+				slots := make(chan struct{}, 2)
+				for i := 1; i <= n; i++ {
+					slots <- struct{}{}
+					crashes.Go(func() {
+						defer func() { <-slots }()
+						crash(t, work, i, ops[i-1])
+					})
+				}
+				crashes.Wait()
+			})
+		}
 	}
 }
 
 // crash lets a child die at its call i, recovers, and looks.
 func crash(t *testing.T, work string, i int, op string) {
-	p := newPlace(t)
-	before, after := p.prepare(t, work)
+	p, before, after := prepare(t, work)
 	child := exec.Command(os.Args[0], "-test.run=^$")
 	child.Env = append(os.Environ(), crashDir+"="+p.dir, crashWork+"="+work, crashAt+"="+strconv.Itoa(i))
 	out, err := child.CombinedOutput()
@@ -157,6 +166,12 @@ func crash(t *testing.T, work string, i int, op string) {
 		return
 	}
 	j := p.open(t)
+	if strings.HasSuffix(work, "settle") {
+		// Whoever works on the site next need not be recovery.
+		if err := undoAll(j); err != nil {
+			t.Errorf("%s, died %s: undo: %v", work, op, err)
+		}
+	}
 	report, err := j.Recover(context.Background())
 	if err != nil {
 		t.Errorf("%s, died %s: recover: %v", work, op, err)
@@ -170,14 +185,23 @@ func crash(t *testing.T, work string, i int, op string) {
 	if err != nil {
 		t.Errorf("%s, died %s: list: %v", work, op, err)
 	}
-	now, verified := p.snapshot(t), len(changes) == 1 && changes[0].State == Verified
-	switch {
-	case work == "disable" && now == before && !verified:
-	case work == "disable" && verified && isDisabled(p):
-	case work == "undo" && now == before && verified:
-	case work != "disable" && now == after && len(changes) == 1 && changes[0].State == Undone:
-	default:
-		t.Errorf("%s, died %s (call %d): the site is neither as found nor as fixed; changes %+v\nbefore:\n%s\nnow:\n%s", work, op, i, changes, before, now)
+	if left := Interrupted(changes); len(left) > 0 {
+		t.Errorf("%s, died %s: after recovery %d changes are still half-done", work, op, len(left))
+	}
+	if job := work[strings.Index(work, ": ")+2:]; job == "undo" {
+		if now := p.snapshot(t); len(changes) == 1 && !(now == before && all(changes, Verified)) && !(now == after && all(changes, Undone)) {
+			t.Errorf("%s, died %s: neither as it was nor undone; %+v\nbefore:\n%s\nnow:\n%s", work, op, changes, before, now)
+		}
+		// Of several changes some may stand; the undo then goes on.
+		if err := undoAll(j); err != nil {
+			t.Errorf("%s, died %s: undo: %v", work, op, err)
+		}
+		before = after
+	}
+	now := p.snapshot(t)
+	if fixed := sceneOf(work[:strings.Index(work, ": ")]).fixed(p); now != before && (after != "" || fixed != nil || !all(changes, Verified)) ||
+		now == before && !all(must(j.List()), Undone) {
+		t.Errorf("%s, died %s (call %d): the site is neither as found nor as fixed (%v); changes %+v\nbefore:\n%s\nnow:\n%s", work, op, i, fixed, changes, before, now)
 	}
 	if left, _ := filepath.Glob(filepath.Join(p.journal, temporary+"*")); len(left) > 0 {
 		t.Errorf("%s, died %s: temporary files are left: %q", work, op, left)
@@ -191,26 +215,37 @@ func crash(t *testing.T, work string, i int, op string) {
 	}
 }
 
-func isDisabled(p place) bool {
-	for rel, there := range map[string]bool{fooOff: true, helloOff: true, "wp-content/plugins/foo": false, "wp-content/plugins/hello.php": false} {
-		if _, err := os.Lstat(p.path(rel)); (err == nil) != there {
-			return false
-		}
-	}
-	return p.options.get() == threeActive
+func all(changes []Change, s State) bool {
+	return !slices.ContainsFunc(changes, func(c Change) bool { return c.State != s })
 }
 
-// A disk that is full or broken for one call, at every call in turn.
+func must(changes []Change, err error) []Change {
+	if err != nil {
+		panic(err)
+	}
+	return changes
+}
+
+func isDisabled(p place) bool { return sceneOf("plugins").fixed(p) == nil }
+
+// A disk that is full or broken for one call, at every call in turn. That a cache could
+// not be told is no error of the change.
 func TestFaultAtEveryCall(t *testing.T) {
 	t.Parallel()
-	for _, errno := range []unix.Errno{unix.ENOSPC, unix.EIO} {
-		for _, work := range []string{"disable", "undo"} {
+	for _, s := range scenes {
+		for _, job := range []string{"do", "undo"} {
+			work, errno := s.name+": "+job, unix.ENOSPC
+			if job == "undo" {
+				errno = unix.EIO
+			}
 			t.Run(work+" "+unix.ErrnoName(errno), func(t *testing.T) {
 				t.Parallel()
 				n, ops := countCalls(t, work)
 				for i := 1; i <= n; i++ {
-					p := newPlace(t)
-					before, after := p.prepare(t, work)
+					if strings.HasSuffix(ops[i-1], "forget") {
+						continue
+					}
+					p, before, after := prepare(t, work)
 					calls := 0
 					err := p.work(work, func(string) error {
 						if calls++; calls == i {
@@ -218,12 +253,12 @@ func TestFaultAtEveryCall(t *testing.T) {
 						}
 						return nil
 					})
-					if !errors.Is(err, errno) {
+					j := p.open(t)
+					if !errors.Is(err, errno) && (s.name != "a batch" || !proven(j)) {
 						t.Errorf("%s: the error is %v, not %v", ops[i-1], err, errno)
 					}
-					j := p.open(t)
-					if work == "disable" && !strings.Contains(ops[i-1], "swap") {
-						if changes, _ := j.List(); len(changes) == 0 || changes[0].State != Applied && changes[0].State != Verified {
+					if job == "do" && !strings.Contains(ops[i-1], "swap") {
+						if changes, _ := j.List(); !slices.ContainsFunc(changes, func(c Change) bool { return c.State == Applied || c.State == Verified }) {
 							p.same(t, before) // nobody had to recover
 						}
 					}
@@ -231,8 +266,14 @@ func TestFaultAtEveryCall(t *testing.T) {
 					if rerr != nil {
 						t.Errorf("%s: recover: %+v, %v", ops[i-1], report, rerr)
 					}
-					now := p.snapshot(t)
-					if now != before && now != after && !isDisabled(p) {
+					if job == "undo" {
+						// Some of the changes may stand, verified.
+						if err := undoAll(j); err != nil {
+							t.Errorf("%s: undo: %v", ops[i-1], err)
+						}
+						before = after
+					}
+					if now := p.snapshot(t); now != before && (job == "undo" || s.fixed(p) != nil) {
 						t.Errorf("%s: the site is neither as found nor as fixed:\n%s", ops[i-1], now)
 					}
 				}
@@ -241,16 +282,20 @@ func TestFaultAtEveryCall(t *testing.T) {
 	}
 }
 
+// proven tells whether one change of a journal is verified: then its batch is.
+func proven(j *Journal) bool {
+	return slices.ContainsFunc(must(j.List()), func(c Change) bool { return c.State == Verified })
+}
+
 // A disk that stays full from one call on: nothing more can be written down, but what
 // was done is still taken back.
 func TestFullForGood(t *testing.T) {
 	t.Parallel()
-	n, ops := countCalls(t, "disable")
+	n, ops := countCalls(t, "plugins: do")
 	for i := 1; i <= n; i++ {
-		p := newPlace(t)
-		before := p.snapshot(t)
+		p, before, _ := prepare(t, "plugins: do")
 		calls := 0
-		err := p.work("disable", func(op string) error {
+		err := p.work("plugins: do", func(op string) error {
 			if calls++; calls >= i && (strings.HasSuffix(op, "write") || strings.HasSuffix(op, "create") || strings.HasSuffix(op, "mkdir")) {
 				return unix.ENOSPC
 			}

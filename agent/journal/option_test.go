@@ -59,6 +59,29 @@ func TestGuard(t *testing.T) {
 	}
 }
 
+// A network's plugins come back with the times at which they were activated, and an
+// owner's later activation keeps its own.
+func TestGuardOfNetwork(t *testing.T) {
+	t.Parallel()
+	s := sceneOf("a network's plugins")
+	for _, tt := range []struct{ name, meanwhile, want string }{
+		{"another one was activated", `a:2:{s:7:"z/z.php";i:1700000003;s:7:"n/n.php";i:1800000000;}`,
+			`a:3:{s:7:"z/z.php";i:1700000003;s:7:"n/n.php";i:1800000000;s:11:"foo/foo.php";i:1700000001;}`},
+		{"one was activated anew", `a:2:{s:7:"z/z.php";i:1800000000;s:11:"bar/bar.php";i:1700000002;}`,
+			`a:3:{s:7:"z/z.php";i:1800000000;s:11:"bar/bar.php";i:1700000002;s:11:"foo/foo.php";i:1700000001;}`},
+		{"nothing else", `a:2:{s:7:"z/z.php";i:1700000003;s:11:"bar/bar.php";i:1700000002;}`, networkList},
+	} {
+		p := s.new(t)
+		j := p.open(t)
+		if err := errors.Join(s.do(p, j, true), p.options.put(networkPlugins, tt.meanwhile), undoAll(j)); err != nil {
+			t.Fatal(err)
+		}
+		if got := p.options.value(networkPlugins); got != tt.want {
+			t.Errorf("%s: the list is\n%s\nwant\n%s", tt.name, got, tt.want)
+		}
+	}
+}
+
 // A plugin whose folder did not come back is not made active: it is not there.
 func TestGuardWaitsForTheRenaming(t *testing.T) {
 	t.Parallel()

@@ -109,7 +109,6 @@ func (setting) apply(ctx context.Context, w *work, s Step) error {
 }
 
 func (setting) undo(ctx context.Context, w *work, s Step) error {
-	w.stale(s)
 	// While the steps were still being done, half of them may be in effect beside half
 	// of somebody's own choice: each of ours is taken back then. Later, a value that is
 	// ours by chance belongs to what was chosen: a child of the theme that we showed.

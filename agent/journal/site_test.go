@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"wpmend/wp"
 )
 
 // owner stands for the uid of a pool, neighbour for that of another customer.
@@ -56,7 +58,7 @@ func newPlace(t testing.TB) place {
 		p.write(t, name, text)
 	}
 	p.own(t, ".")
-	if err := p.options.set(threeActive); err != nil {
+	if err := errors.Join(os.Mkdir(p.options.dir, 0o700), os.Mkdir(p.options.dir+"/cached", 0o700), p.options.set(threeActive)); err != nil {
 		t.Fatal(err)
 	}
 	return p
@@ -64,7 +66,7 @@ func newPlace(t testing.TB) place {
 
 func placeIn(dir string) place {
 	return place{dir: dir, root: filepath.Join(dir, "site"), journal: filepath.Join(dir, "journal"),
-		options: &fileOptions{file: filepath.Join(dir, "active_plugins")}}
+		options: &fileOptions{dir: filepath.Join(dir, "options")}}
 }
 
 func (p place) path(rel string) string { return filepath.Join(p.root, rel) }
@@ -88,7 +90,7 @@ func (p place) own(t testing.TB, rel string) {
 }
 
 func (p place) deps() Deps {
-	return Deps{Options: p.options, Lock: func(string) (func(), error) { return func() {}, nil }}
+	return Deps{Options: p.options, Forget: p.options.forget, Lock: func(string) (func(), error) { return func() {}, nil }}
 }
 
 func (p place) open(t testing.TB) *Journal {
@@ -147,7 +149,11 @@ func (p place) disabled(t testing.TB, j *Journal, verified bool) Change {
 // snapshot is all of a site: names, types, modes, owners, inodes, contents, and the option.
 func (p place) snapshot(t testing.TB) string {
 	t.Helper()
-	return treeOf(t, p.root) + "option " + p.options.get() + "\n"
+	options, err := p.options.all()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return treeOf(t, p.root) + options
 }
 
 func treeOf(t testing.TB, root string) string {
@@ -199,45 +205,84 @@ func (p place) state(t testing.TB, j *Journal, id string) State {
 	return c.State
 }
 
-// fileOptions is the one option of a site, in a file, so that it outlives a killed child.
+// fileOptions are the options of a site, in files, so that they outlive a killed child,
+// beside what an object cache holds of them.
 type fileOptions struct {
-	file string
+	dir  string
 	hook func(op string) error
 	// meddle runs before each swap, as a neighbour who writes at the same time.
 	meddle func(o *fileOptions)
 	err    error
 }
 
-func (o *fileOptions) get() string {
-	b, _ := os.ReadFile(o.file)
+func (o *fileOptions) file(name string) string { return filepath.Join(o.dir, name) }
+
+func (o *fileOptions) cached(name string) string { return filepath.Join(o.dir, "cached", name) }
+
+func (o *fileOptions) value(name string) string {
+	b, _ := os.ReadFile(o.file(name))
 	return string(b)
 }
 
-func (o *fileOptions) set(v string) error {
-	return errors.Join(os.WriteFile(o.file+".new", []byte(v), 0o600), os.Rename(o.file+".new", o.file))
+// put sets an option as WordPress does: the cache learns it too.
+func (o *fileOptions) put(name, v string) error {
+	return errors.Join(o.store(name, v), os.WriteFile(o.cached(name), []byte(v), 0o600))
+}
+
+func (o *fileOptions) store(name, v string) error {
+	return errors.Join(os.WriteFile(o.file(name)+".new", []byte(v), 0o600), os.Rename(o.file(name)+".new", o.file(name)))
+}
+
+func (o *fileOptions) get() string { return o.value(activePlugins) }
+
+func (o *fileOptions) set(v string) error { return o.put(activePlugins, v) }
+
+// all are the options as text. What a cache says otherwise is in it too.
+func (o *fileOptions) all() (string, error) {
+	entries, err := os.ReadDir(o.dir)
+	var b strings.Builder
+	for _, e := range entries {
+		if e.IsDir() {
+			continue
+		}
+		fmt.Fprintf(&b, "option %s %s\n", e.Name(), o.value(e.Name()))
+		if c, cerr := os.ReadFile(o.cached(e.Name())); cerr != nil || string(c) != o.value(e.Name()) {
+			fmt.Fprintf(&b, "but WordPress sees %q\n", c)
+		}
+	}
+	return b.String(), err
+}
+
+// forget drops an option from the cache; the next visitor puts in what the database says.
+func (o *fileOptions) forget(_ context.Context, _, name string) {
+	_ = seam{hook: o.hook}.call("forget", func() error {
+		return os.WriteFile(o.cached(name), []byte(o.value(name)), 0o600)
+	})
 }
 
 func (o *fileOptions) Option(_ context.Context, _, name string) ([]byte, error) {
-	if name != activePlugins {
-		return nil, fmt.Errorf("asked for option %q", name)
-	}
 	if o.err != nil {
 		return nil, o.err
 	}
-	return os.ReadFile(o.file)
+	v, err := os.ReadFile(o.file(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %q", wp.ErrNoOption, name)
+	}
+	return v, err
 }
 
-func (o *fileOptions) SwapOption(_ context.Context, _, _ string, old, new []byte) (bool, error) {
+func (o *fileOptions) SwapOption(_ context.Context, _, name string, old, new []byte) (bool, error) {
 	if o.meddle != nil {
 		o.meddle(o)
 	}
-	if !bytes.Equal(old, []byte(o.get())) {
+	now, err := os.ReadFile(o.file(name))
+	if err != nil || !bytes.Equal(old, now) {
 		return false, nil
 	}
 	swapped := false
-	err := seam{hook: o.hook}.call("swap", func() error {
+	err = seam{hook: o.hook}.call("swap", func() error {
 		swapped = true
-		return o.set(string(new))
+		return o.store(name, string(new))
 	})
 	return swapped, err
 }

@@ -11,8 +11,8 @@ import (
 )
 
 // Disable switches components off, with what can only go along: a plugin with the
-// drop-ins that it put there, a drop-in with the plugin that would put it there
-// again, the drop-in always first. What is renamed goes out of WordPress' sight, and
+// drop-ins that it put there and the must-use loader that fails without it, and each of
+// these with the plugin that would put it there again, the plugin always last. What is renamed goes out of WordPress' sight, and
 // the lists of active plugins are guarded: wp-admin drops a plugin from them whose
 // file is missing (wp-admin/includes/plugin.php, validate_active_plugins), and the
 // undo puts it back. A theme is not renamed: another one is shown instead.
@@ -31,30 +31,42 @@ func change(s site.Site, what, incident, why string) journal.Change {
 	return journal.Change{Site: s.ID, SiteRoot: s.Root, Incident: incident, Why: why, Actor: Actor, What: what}
 }
 
-// company adds what must go along, drop-ins first.
+// company adds what must go along. What a plugin put elsewhere comes first: while its
+// loader or drop-in is there, the plugin's files must be too.
 func company(w site.WordPress, ids []string) []string {
-	var dropIns, others []string
-	add := func(id string) {
-		list := &others
-		if strings.HasPrefix(id, wp.KindDropIn+":") {
-			list = &dropIns
+	var all []string
+	for queue := slices.Clone(ids); len(queue) > 0; {
+		id := queue[0]
+		queue = queue[1:]
+		if slices.Contains(all, id) {
+			continue
 		}
-		if !slices.Contains(*list, id) {
-			*list = append(*list, id)
-		}
-	}
-	for _, id := range ids {
-		add(id)
+		all = append(all, id)
 		for _, c := range w.Components {
-			switch {
-			case c.Kind == wp.KindDropIn && c.Owner == id:
-				add(c.ID())
-			case c.ID() == id && c.Kind == wp.KindDropIn && c.Owner != "":
-				add(c.Owner)
+			if c.Owner == "" {
+				continue
+			}
+			if c.Owner == id {
+				queue = append(queue, c.ID())
+			}
+			// A plugin that does not run cannot bring its drop-in back.
+			if o, _, ok := w.Component(c.Owner); c.ID() == id && ok && o.Active {
+				queue = append(queue, c.Owner)
 			}
 		}
 	}
-	return append(dropIns, others...)
+	slices.SortStableFunc(all, func(a, b string) int { return order(a) - order(b) })
+	return all
+}
+
+func order(id string) int {
+	switch kind, _, _ := strings.Cut(id, ":"); kind {
+	case wp.KindDropIn:
+		return 0
+	case wp.KindMUPlugin:
+		return 1
+	}
+	return 2
 }
 
 // plan adds the steps that take these components away.
