@@ -39,7 +39,7 @@ func (a *Agent) Bisect(ctx context.Context, s site.Site, o BisectOptions) (Bisec
 		return BisectReport{}, err
 	}
 	f, err := a.searchAsked(ctx, l, method)
-	r := BisectReport{Site: ref(s), URL: l.target().String(), Method: method, Outcome: f.outcome, Signature: f.Signature,
+	r := BisectReport{Site: ref(s), URL: l.target().String(), FromLog: l.logged, Method: method, Outcome: f.outcome, Signature: f.Signature,
 		Verdict: verdictOf(f.Finding), Finding: f.words(), Culprits: l.culprits(f), Components: f.searched, Odds: f.Odds, Probes: f.Probes, Repeats: f.Repeats,
 		Rounds: f.Rounds, LiveChanges: f.live, Changes: []ChangeRef{}, Asked: append([]Asked{}, f.asked...), Explanation: f.explain()}
 	if f.Finding == bisect.HealthyUnmasked && l.liveFails() {

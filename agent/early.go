@@ -99,6 +99,7 @@ func (h *healing) search(ctx context.Context) (found, error) {
 		h.notes = append(h.notes, "search beside the first request: "+e.err.Error())
 	}
 	if h.site.Handler == site.ModPHP {
+		h.event("there is no pool to copy (mod_php): searching by renaming on the live site, each rename put back")
 		return h.agent.searchRename(ctx, h.look, h.suspects(), h.rate)
 	}
 	return h.agent.searchShadow(ctx, h.look, h.suspects(), h.rate)

@@ -2,9 +2,11 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"net/url"
 	"path"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,8 +28,16 @@ func (a *Agent) gate(ctx context.Context, l *look, ids []string) error {
 	if fs.Bavail == 0 || fs.Files > 0 && fs.Ffree == 0 {
 		return fmt.Errorf("the disk under %s is full: nothing is switched off before there is room again", l.site.Root)
 	}
-	if what, err := underUpdate(l); err != nil || what != "" {
-		return errors.Join(err, fmt.Errorf("an update of %s seems to be under way (%s): nothing is switched off before it has ended", l.site.Domain, what))
+	what, err := underUpdate(l)
+	if err != nil {
+		return fmt.Errorf("look for an update under way on %s: %w", l.site.Domain, err)
+	}
+	if what != "" {
+		return fmt.Errorf("an update of %s seems to be under way (%s is fresh): nothing is switched off before it has ended", l.site.Domain, what)
+	}
+	if l.logged && !plainPage(l.target()) {
+		return fmt.Errorf("only %s fails, which the log names: anybody may have asked for it, so nothing is switched off for it before a person says so: wpmend heal %s --url '%s'",
+			l.target(), l.site.Domain, strings.ReplaceAll(l.target().String(), "'", "%27"))
 	}
 	before := l.wp
 	if err := a.read(ctx, l); err != nil {
@@ -41,6 +51,18 @@ func (a *Agent) gate(ctx context.Context, l *look, ids []string) error {
 		}
 	}
 	return nil
+}
+
+// plainPage tells whether a URL is one that the site's own pages would link to: no
+// query but WordPress' plain permalinks. What anybody can make up shall not get a
+// plugin switched off.
+func plainPage(u *url.URL) bool {
+	for key, values := range u.Query() {
+		if !slices.Contains([]string{"p", "page_id", "cat", "paged"}, key) || len(values) != 1 || strings.Trim(values[0], "0123456789") != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // underUpdate names a fresh trace of WordPress' own updater, "" if there is none.

@@ -56,6 +56,7 @@ type look struct {
 	site       site.Site
 	requests   []request
 	chosen     bool // the user chose the requests
+	logged     bool // they come from a log, where anybody can write
 	wp         site.WordPress
 	inspection *wp.Inspection // where the files alone did not tell
 	marks      evidence.Marks
@@ -216,7 +217,7 @@ func (a *Agent) askLogs(ctx context.Context, l *look) bool {
 			return false
 		}
 		if r.Outcome.Failing() {
-			l.front, l.requests = r, []request{{Request: q}}
+			l.front, l.requests, l.logged = r, []request{{Request: q}}, true
 			return true
 		}
 	}

@@ -38,6 +38,7 @@ type CheckReport struct {
 type BisectReport struct {
 	Site        SiteRef       `json:"site"`
 	URL         string        `json:"url"`
+	FromLog     bool          `json:"from_log"` // the URL is one that failed by the gateway's log
 	Method      string        `json:"method"`
 	Outcome     probe.Outcome `json:"outcome"` // of the site with nothing masked
 	Signature   string        `json:"signature"`

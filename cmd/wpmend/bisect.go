@@ -62,6 +62,9 @@ afterwards and verifies the site.`,
 
 func (p *page) bisect(r agent.BisectReport, o agent.BisectOptions) {
 	p.line("%s: %s", r.Site.Domain, r.Finding)
+	if r.FromLog {
+		p.line("Asked was %s, which failed lately by the gateway's log; the front page is well.", r.URL)
+	}
 	p.culprits(r.Culprits)
 	p.line("%d of %d components at fault; %d questions, %d repeated, %d rounds, %.1f s; changes to the live site: %d",
 		len(r.Culprits), r.Components, r.Probes, r.Repeats, r.Rounds, r.Seconds, r.LiveChanges)
@@ -85,7 +88,11 @@ func fixCommand(r agent.BisectReport, o agent.BisectOptions) string {
 		return "wpmend disable " + quote(r.Site.Domain) + " " + quote(r.Culprits[0].Component)
 	}
 	words := "wpmend bisect " + quote(r.Site.Domain)
-	for _, u := range o.URLs {
+	urls := o.URLs
+	if r.FromLog {
+		urls = []string{r.URL}
+	}
+	for _, u := range urls {
 		words += " --url " + quote(u)
 	}
 	if o.Method != agent.MethodAuto {
