@@ -473,3 +473,23 @@ func TestPrepend(t *testing.T) {
 	}
 	s.wantSnapshot(broken)
 }
+
+// Whoever finds a query that makes a plugin fatal must not get it switched off: the
+// culprit is named, and acted upon once a person says so.
+func TestCraftedURL(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, lab.Options{Plugins: 3})
+	s.install(map[string]string{"crafted": `if ( isset( $_GET['boom'] ) ) { nobody_defines_this(); }`},
+		pluginList("plugin-01/plugin-01.php", "crafted/crafted.php"))
+	if status, _, err := s.Get("/?boom=1"); err != nil || status != 500 {
+		t.Fatalf("/?boom=1 answers %d, %v; want 500", status, err)
+	}
+	before := s.snapshot()
+	h, r := s.heal(4)
+	if len(h.Culprits) != 1 || h.Culprits[0].Component != "plugin:crafted" || !strings.Contains(strings.Join(h.Advice, " "), "--url '") {
+		t.Errorf("want plugin:crafted named and --url in the advice: %s", r)
+	}
+	s.wantSnapshot(before)
+	s.json("heal", s.domain(), "--url", "/?boom=1").exits(0)
+	s.wantSnapshot(without(before, "crafted"))
+}
