@@ -16,6 +16,12 @@ func (a *Agent) Check(ctx context.Context, s site.Site, q Question) (CheckReport
 	if err != nil {
 		return CheckReport{}, err
 	}
+	l.note(a.offers(l)...)
+	return a.check(ctx, l)
+}
+
+func (a *Agent) check(ctx context.Context, l *look) (CheckReport, error) {
+	s := l.site
 	a.say(s, "asking %s", l.target())
 	l.front = a.askFront(ctx, l)
 	if !l.front.Outcome.Failing() && ctx.Err() == nil {
@@ -35,7 +41,12 @@ func (a *Agent) CheckAll(ctx context.Context, sites []site.Site) (reports []Chec
 	group.SetLimit(probesAtOnce)
 	for i, s := range sites {
 		group.Go(func() error {
-			reports[i], errs[i] = a.Check(ctx, s, Question{})
+			l, err := a.begin(ctx, s, Question{})
+			if err != nil {
+				errs[i] = err
+				return nil
+			}
+			reports[i], errs[i] = a.check(ctx, l)
 			return nil
 		})
 	}

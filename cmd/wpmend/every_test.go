@@ -493,3 +493,23 @@ func TestCraftedURL(t *testing.T) {
 	s.json("heal", s.domain(), "--url", "/?boom=1").exits(0)
 	s.wantSnapshot(without(before, "crafted"))
 }
+
+// What the owner has updated since it was switched off is offered.
+func TestOffersUpdated(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, lab.Options{Plugins: 3})
+	s.breakBy(lab.Segfault, lab.Slug(2))
+	s.healsOnly("plugin:" + lab.Slug(2))
+	var c struct{ Notes []string }
+	s.json("check", s.domain()).exits(0).into(&c)
+	if len(c.Notes) != 0 {
+		t.Errorf("nothing has changed, yet it is noted: %v", c.Notes)
+	}
+	time.Sleep(1100 * time.Millisecond) // changes within a second of the renaming may be its own
+	file := s.Site(0).Root + "/wp-content/plugins/" + off(lab.Slug(2)) + "/" + lab.Slug(2) + ".php"
+	s.write(file, "<?php // the owner's new version\n")
+	s.json("check", s.domain()).exits(0).into(&c)
+	if len(c.Notes) != 1 || !strings.Contains(c.Notes[0], "has changed since") {
+		t.Errorf("want one note that it has changed: %v", c.Notes)
+	}
+}
