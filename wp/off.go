@@ -135,10 +135,13 @@ func Changed(t *Tree, at string, since time.Time) (string, error) {
 		return ok && info.Mode().IsRegular() && st.Nlink == 1 && time.Unix(st.Ctim.Unix()).After(since)
 	}
 	looked := 0
+	// The component itself may be a link; one within it may lead anywhere, and in circles.
+	look := t.Stat
 	for queue := []string{at}; len(queue) > 0; queue = queue[1:] {
-		info, err := t.Stat(queue[0])
-		if queue[0] != at && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrRefused)) {
-			continue // gone meanwhile, or a link that is not for us to follow
+		info, err := look(queue[0])
+		look = t.Lstat
+		if queue[0] != at && errors.Is(err, fs.ErrNotExist) {
+			continue
 		}
 		if err != nil {
 			return "", fmt.Errorf("look for changes: %w", err)
@@ -146,8 +149,7 @@ func Changed(t *Tree, at string, since time.Time) (string, error) {
 		if newer(info) {
 			return queue[0], nil
 		}
-		// A link within a component may lead to what is not its own, and in circles.
-		if entry, err := t.Lstat(queue[0]); err != nil || !entry.IsDir() && queue[0] != at || !info.IsDir() {
+		if !info.IsDir() {
 			continue
 		}
 		entries, err := t.ReadDir(queue[0])
