@@ -32,8 +32,9 @@ func TestChanged(t *testing.T) {
 		{"linked for a backup", func(at string) error {
 			return errors.Join(os.Link(at+"/p.php", filepath.Dir(at)+"/backup1"), os.Link(at+"/inc/a.php", filepath.Dir(at)+"/backup2"), os.Link(at+"/inc/b.php", filepath.Dir(at)+"/backup3"))
 		}, ""},
-		{"a link in circles", func(at string) error {
-			return errors.Join(os.Symlink("..", at+"/loop"), os.Symlink("/etc/shadow", at+"/out"), os.Chtimes(at, old, old), unix.Mkfifo(at+"/inc/pipe", 0o644),
+		{"links in circles and to elsewhere", func(at string) error {
+			return errors.Join(os.Symlink("..", at+"/loop"), os.Symlink("../recent", at+"/out"), os.WriteFile(filepath.Dir(at)+"/recent", nil, 0o600),
+				setLinkTime(at+"/loop", old), setLinkTime(at+"/out", old), os.Chtimes(at, old, old), unix.Mkfifo(at+"/inc/pipe", 0o644),
 				os.Chtimes(at+"/inc/pipe", old, old), os.Chtimes(at+"/inc", old, old))
 		}, ""},
 	} {
@@ -73,4 +74,9 @@ func TestChanged(t *testing.T) {
 			}
 		})
 	}
+}
+
+func setLinkTime(name string, to time.Time) error {
+	at := unix.NsecToTimespec(to.UnixNano())
+	return unix.UtimesNanoAt(unix.AT_FDCWD, name, []unix.Timespec{at, at}, unix.AT_SYMLINK_NOFOLLOW)
 }
