@@ -26,7 +26,7 @@ func many() int {
 	if os.Getenv("WPMEND_LONG") != "" {
 		return 900 // the budget of changes an hour ends at 1000
 	}
-	return 100
+	return 60
 }
 
 // crash counts what the kills met.
