@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The tests of this file end wpmend at every single call that changes anything. A
-// child of this very binary does the work, and kills itself at the call.
+// The tests of this file end wpmend at every single call that changes anything: where
+// plugins are renamed by SIGKILL, in a child of this very binary.
 const (
 	crashDir  = "WPMEND_TEST_CRASH_DIR"
 	crashWork = "WPMEND_TEST_CRASH_WORK"
@@ -154,17 +154,48 @@ func TestCrashAtEveryCall(t *testing.T) {
 	}
 }
 
-// crash lets a child die at its call i, recovers, and looks.
-func crash(t *testing.T, work string, i int, op string) {
-	p, before, after := prepare(t, work)
+// kill lets a child of this binary die of SIGKILL at call i of a work.
+func kill(p place, work string, i int) error {
 	child := exec.Command(os.Args[0], "-test.run=^$")
 	child.Env = append(os.Environ(), crashDir+"="+p.dir, crashWork+"="+work, crashAt+"="+strconv.Itoa(i))
 	out, err := child.CombinedOutput()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
-		t.Errorf("%s: the child did not die at call %d (%s): %v\n%s", work, i, op, err, out)
+		return fmt.Errorf("the child did not die: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// stop ends a work at its call i by a panic that nothing of it recovers: all that runs
+// then are deferred calls, which close files as the kernel would.
+func stop(p place, work string, i int) (err error) {
+	defer func() {
+		if recover() == nil {
+			err = fmt.Errorf("it went on: %w", err)
+		}
+	}()
+	calls := 0
+	return p.work(work, func(op string) error {
+		if calls++; calls == i {
+			panic(op)
+		}
+		return nil
+	})
+}
+
+// crash lets a work die at its call i, recovers, and looks.
+func crash(t *testing.T, work string, i int, op string) {
+	p, before, after := prepare(t, work)
+	// A process for each of a thousand deaths would take a minute.
+	die := stop
+	if strings.HasPrefix(work, "plugins: ") {
+		die = kill
+	}
+	if err := die(p, work, i); err != nil {
+		t.Errorf("%s, call %d (%s): %v", work, i, op, err)
 		return
 	}
+	p.options.hook = nil
 	j := p.open(t)
 	if strings.HasSuffix(work, "settle") {
 		// Whoever works on the site next need not be recovery.
