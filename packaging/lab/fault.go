@@ -209,6 +209,9 @@ func (l *Lab) edit(folder, name string, change func(before string) string) (func
 		return errors.Join(l.replace(dir, name, before, info.ModTime()), dir.Close())
 	}
 	stamp := l.stamp()
+	for stamp.Unix() == info.ModTime().Unix() { // it was installed within this second
+		stamp = l.stamp()
+	}
 	after := change(string(before))
 	if strings.Contains(after, "opcache_get_status") {
 		// OPcache stores no file that has changed within opcache.file_update_protection, 2 s.
