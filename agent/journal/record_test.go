@@ -255,6 +255,8 @@ func FuzzRecord(f *testing.F) {
 	f.Add([]byte(`{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","site_root":"/srv/x","state":"applied","steps":[{"kind":"rename","site_root":"/srv/x","from":"a/b","to":"a/.b","object":{"dev":1,"ino":2,"type":"file"}}]}`))
 	f.Add([]byte(`{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","site_root":"/srv/x","state":"planned","undo_none":"x","steps":[{"kind":"start","process":{"a":[1]}}]}`))
 	f.Add([]byte(`{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","site_root":"/srv/x","state":"refused","steps":[{"kind":"option","site_root":"/srv/x","name":"active_plugins","plugins":["a/b.php"],"before":{"base64":"/w=="}}]}`))
+	f.Add([]byte(`{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","site_root":"/srv/x","state":"verified","batch":"b","steps":[{"kind":"setting","site_root":"/srv/x","name":"blog-2:template","before":"one","after":"two"}]}`))
+	f.Add([]byte(`{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","site_root":"/srv/x","state":"applied","undoing":true,"steps":[{"kind":"deactivate","site_root":"/srv/x","name":"network:active_sitewide_plugins","plugins":["a/b.php"],"before":"a:0:{}"}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var c Change
 		if json.Unmarshal(data, &c) != nil || c.checkRecord(c.ID) != nil {
