@@ -190,14 +190,14 @@ func (s *searching) layer(ctx context.Context, components, away []wp.Component, 
 }
 
 // requirements are the ids of what c cannot work without: the plugins that its
-// header names by their folders, a child theme's parent, a drop-in's plugin.
+// header names by their folders, a child theme's parent, the plugin of a drop-in or a must-use loader.
 func requirements(c wp.Component, all []wp.Component) []string {
 	var needed []string
 	for _, o := range all {
 		switch {
 		case c.Kind == wp.KindPlugin && o.Kind == wp.KindPlugin && slices.Contains(c.Requires, o.Name),
 			c.Kind == wp.KindTheme && o.Kind == wp.KindTheme && c.Parent == o.Name && c.Name != o.Name,
-			c.Kind == wp.KindDropIn && c.Owner == o.ID():
+			c.Owner == o.ID():
 			needed = append(needed, o.ID())
 		}
 	}
