@@ -24,6 +24,7 @@ const settling = 2 * time.Second
 // apply makes changes, verifies the site by the front route once, and undoes them
 // all when the site is not well. verified says which of the two happened.
 func (a *Agent) apply(ctx context.Context, l *look, changes []journal.Change) (applied []journal.Change, verified bool, err error) {
+	l.keep = a.wellBefore(ctx, l)
 	for _, c := range changes {
 		if c, err = a.journal.Plan(c); err != nil {
 			return applied, false, errors.Join(fmt.Errorf("write the journal: %w", err), a.undoAll(applied, "the next change could not be written down"))
@@ -71,12 +72,25 @@ func (a *Agent) undo(c journal.Change, why string) error {
 	return nil
 }
 
+// wellBefore is the front page, where another URL fails and this one is well: a cure
+// must not cost it.
+func (a *Agent) wellBefore(ctx context.Context, l *look) []request {
+	home := request{Request: probe.Request{Target: probe.Home(l.site)}}
+	if slices.ContainsFunc(l.requests, func(r request) bool { return r.Target.String() == home.Target.String() }) {
+		return nil
+	}
+	if r := a.askOne(ctx, l.site, home.Request); r.Outcome != probe.Healthy {
+		return nil
+	}
+	return []request{home}
+}
+
 // verify wants a row of healthy answers by the front route; where the front says
 // nothing of PHP, the pool must answer well instead.
 func (a *Agent) verify(ctx context.Context, l *look) bool {
 	start := time.Now()
 	for row := 0; row < max(a.config.Probe.Verify, l.verify); {
-		r := a.askFront(ctx, l)
+		r := a.askAll(ctx, l, append(slices.Clone(l.requests), l.keep...))
 		waited := time.Since(start)
 		switch {
 		case ctx.Err() != nil:

@@ -11,7 +11,6 @@ import (
 	"wpmend/agent/diagnose"
 	"wpmend/agent/history"
 	"wpmend/agent/journal"
-	"wpmend/agent/probe"
 	"wpmend/agent/site"
 )
 
@@ -39,10 +38,13 @@ func (a *Agent) Bisect(ctx context.Context, s site.Site, o BisectOptions) (Bisec
 		return BisectReport{}, err
 	}
 	f, err := a.searchAsked(ctx, l, method)
+	if err == nil && f.Finding == bisect.HealthyUnmasked && o.AsUser == "" {
+		f, err = a.lookAgain(ctx, l, method, f)
+	}
 	r := BisectReport{Site: ref(s), URL: l.target().String(), FromLog: l.logged, Method: method, Outcome: f.outcome, Signature: f.Signature,
 		Verdict: verdictOf(f.Finding), Finding: f.words(), Culprits: l.culprits(f), Components: f.searched, Odds: f.Odds, Probes: f.Probes, Repeats: f.Repeats,
 		Rounds: f.Rounds, LiveChanges: f.live, Changes: []ChangeRef{}, Asked: append([]Asked{}, f.asked...), Explanation: f.explain()}
-	if f.Finding == bisect.HealthyUnmasked && l.liveFails() {
+	if f.Finding == bisect.HealthyUnmasked && l.front.Outcome.Failing() {
 		r.Outcome, r.Signature = l.front.Outcome, l.front.Signature
 		if len(l.causes) > 0 {
 			r.Finding += "; the live site fails for another reason: " + l.causes[0].Cause
@@ -57,10 +59,41 @@ func (a *Agent) Bisect(ctx context.Context, s site.Site, o BisectOptions) (Bisec
 	return r, err
 }
 
-// liveFails reports whether the front really answered with a failure; that priors
-// did not wait for its answer says nothing.
-func (l *look) liveFails() bool {
-	return l.front.Outcome.Failing() && (l.front.Status != 0 || l.front.Outcome != probe.GatewayTimeout)
+// lookAgain asks the live site with all patience when its copy is well: it may hang,
+// fail elsewhere or fail now and then, which the first, hasty question did not show.
+func (a *Agent) lookAgain(ctx context.Context, l *look, method string, f found) (found, error) {
+	a.say(l.site, "asking %s again, with patience", l.target())
+	l.front = a.askFront(ctx, l)
+	rate := 0.0
+	switch {
+	case ctx.Err() != nil:
+		return f, ctx.Err()
+	case !l.front.Outcome.Failing():
+		if l.logged || !a.askLogs(ctx, l) {
+			return f, ctx.Err()
+		}
+	default:
+		failed, asked := a.confirm(ctx, l, 1, 1)
+		if failed == asked {
+			a.explain(ctx, l)
+			return f, ctx.Err()
+		}
+		l.note(fmt.Sprintf("the fault comes and goes: %d of %d answers failed", failed, asked))
+		rate = float64(failed) / float64(asked)
+	}
+	a.explain(ctx, l)
+	var again found
+	var err error
+	if method == MethodRename {
+		again, err = a.searchRename(ctx, l, l.suspects(), rate)
+	} else {
+		again, err = a.searchShadow(ctx, l, l.suspects(), rate)
+	}
+	again.asked = append(f.asked, again.asked...)
+	again.events = append(f.events, again.events...)
+	again.live += f.live
+	again.Probes, again.Repeats, again.Rounds = again.Probes+f.Probes, again.Repeats+f.Repeats, again.Rounds+f.Rounds
+	return again, err
 }
 
 // searchable refuses a search that could convict nobody (rule 5 of the design), or

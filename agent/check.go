@@ -28,7 +28,7 @@ func (a *Agent) check(ctx context.Context, l *look) (CheckReport, error) {
 		a.askLogs(ctx, l)
 	}
 	a.explain(ctx, l)
-	return CheckReport{Site: ref(s), URL: l.front.URL, Healthy: l.front.Outcome == probe.Healthy, Outcome: l.front.Outcome,
+	return CheckReport{Site: ref(s), URL: l.front.URL, FromLog: l.logged, Healthy: l.front.Outcome == probe.Healthy, Outcome: l.front.Outcome,
 		Status: l.front.Status, Detail: l.front.Detail, Seconds: l.front.Took.Seconds(), Causes: l.causes, Notes: l.notes}, ctx.Err()
 }
 

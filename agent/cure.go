@@ -59,14 +59,23 @@ func (h *healing) disableCulprits(ctx context.Context) (done bool, err error) {
 	return h.try(ctx, changes)
 }
 
-// allowed says why a convicted component may not be switched off now.
+// allowed says why convicted components may not be switched off now, with what must go
+// along.
 func (a *Agent) allowed(ctx context.Context, l *look, ids []string) error {
+	ids = remedy.Company(l.wp, ids)
 	for _, id := range ids {
 		if slices.Contains(a.config.Protected, id) {
 			return fmt.Errorf("%s would have to be switched off, but the configuration protects it", id)
 		}
 	}
-	return a.gate(ctx, l, ids)
+	if l.logged {
+		return fmt.Errorf("only %s fails, which the log names: anybody may have asked for it, so nothing is switched off for it before a person says so: wpmend heal %s --url '%s'",
+			l.target(), l.site.Domain, strings.ReplaceAll(l.target().String(), "'", "%27"))
+	}
+	if err := calm(l); err != nil {
+		return err
+	}
+	return a.unchanged(ctx, l, ids)
 }
 
 // switchOff describes how components are switched off: one change a component, so
@@ -75,19 +84,19 @@ func (a *Agent) switchOff(l *look, ids []string, incident, why string) ([]journa
 	var changes []journal.Change
 	covered := map[string]bool{}
 	for _, group := range together(ids) {
-		if slices.ContainsFunc(group, func(id string) bool { c, _, _ := l.wp.Component(id); return covered[c.Path] }) {
+		if slices.ContainsFunc(group, func(id string) bool { return covered[id] }) {
 			continue
 		}
-		describe := remedy.Disable
-		if kind, _, err := wp.ParseID(group[0]); err == nil && kind == wp.KindPlugin && a.config.Search.Fix == config.DeactivateFix {
+		describe, all := remedy.Disable, remedy.Company(l.wp, group)
+		if a.config.Search.Fix == config.DeactivateFix && slices.ContainsFunc(all, func(id string) bool { return strings.HasPrefix(id, wp.KindPlugin+":") }) {
 			describe = remedy.Deactivate
 		}
 		change, err := describe(l.site, l.wp, group, incident, why)
 		if err != nil {
 			return nil, err
 		}
-		for _, step := range change.Steps {
-			covered[step.From] = true
+		for _, id := range all {
+			covered[id] = true
 		}
 		changes = append(changes, change)
 	}
@@ -114,11 +123,26 @@ func together(ids []string) [][]string {
 // refuse ends an incident whose remedy could not be carried out: what was done of
 // it is undone, and the error says what a person must look at.
 func (h *healing) refuse(ctx context.Context, err error) error {
+	h.report.Left = h.stillOn()
 	if ctx.Err() != nil {
 		return err
 	}
 	h.report.Advice = append(h.report.Advice, err.Error())
 	return h.escalate(ctx)
+}
+
+// stillOn are the changes of the incident that are in effect although nothing was
+// proven: their undo was refused.
+func (h *healing) stillOn() []ChangeRef {
+	left := []ChangeRef{}
+	changes, err := h.agent.journal.InForce(h.site.Root)
+	h.note(notes(err)...)
+	for _, c := range changes {
+		if c.Incident == h.id() && h.incident != nil && c.State != journal.Verified {
+			left = append(left, changeRef(c))
+		}
+	}
+	return left
 }
 
 // searched puts a search's result into the report.

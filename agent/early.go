@@ -98,6 +98,9 @@ func (h *healing) search(ctx context.Context) (found, error) {
 		}
 		h.notes = append(h.notes, "search beside the first request: "+e.err.Error())
 	}
+	if h.site.Handler == site.ModPHP && h.dry {
+		return found{Result: bisect.Result{Explanation: "there is no pool to copy (mod_php), and a dry run does not rename: `wpmend bisect " + h.site.Domain + "` searches by renaming"}}, nil
+	}
 	if h.site.Handler == site.ModPHP {
 		h.event("there is no pool to copy (mod_php): searching by renaming on the live site, each rename put back")
 		return h.agent.searchRename(ctx, h.look, h.suspects(), h.rate)

@@ -3,10 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"path"
-	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,9 +15,9 @@ import (
 // ignores a .maintenance file after ten minutes (wp-includes/load.php).
 const updating = 10 * time.Minute
 
-// gate says why nothing may be switched off now, whatever a search convicts: a full
-// disk, an update under way. nil: nothing stands in the way.
-func (a *Agent) gate(ctx context.Context, l *look, ids []string) error {
+// calm says why nothing may be renamed or switched off now, whatever a search says: a
+// full disk, an update under way. nil: nothing stands in the way.
+func calm(l *look) error {
 	var fs unix.Statfs_t
 	if err := unix.Statfs(l.site.Root, &fs); err != nil {
 		return fmt.Errorf("look at the disk of %s: %w", l.site.Root, err)
@@ -35,10 +32,11 @@ func (a *Agent) gate(ctx context.Context, l *look, ids []string) error {
 	if what != "" {
 		return fmt.Errorf("an update of %s seems to be under way (%s is fresh): nothing is switched off before it has ended", l.site.Domain, what)
 	}
-	if l.logged && !plainPage(l.target()) {
-		return fmt.Errorf("only %s fails, which the log names: anybody may have asked for it, so nothing is switched off for it before a person says so: wpmend heal %s --url '%s'",
-			l.target(), l.site.Domain, strings.ReplaceAll(l.target().String(), "'", "%27"))
-	}
+	return nil
+}
+
+// unchanged wants components to be as they were when they were searched.
+func (a *Agent) unchanged(ctx context.Context, l *look, ids []string) error {
 	before := l.wp
 	if err := a.read(ctx, l); err != nil {
 		return err
@@ -51,18 +49,6 @@ func (a *Agent) gate(ctx context.Context, l *look, ids []string) error {
 		}
 	}
 	return nil
-}
-
-// plainPage tells whether a URL is one that the site's own pages would link to: no
-// query but WordPress' plain permalinks. What anybody can make up shall not get a
-// plugin switched off.
-func plainPage(u *url.URL) bool {
-	for key, values := range u.Query() {
-		if !slices.Contains([]string{"p", "page_id", "cat", "paged"}, key) || len(values) != 1 || strings.Trim(values[0], "0123456789") != "" {
-			return false
-		}
-	}
-	return true
 }
 
 // underUpdate names a fresh trace of WordPress' own updater, "" if there is none.

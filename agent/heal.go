@@ -27,10 +27,11 @@ func (a *Agent) Heal(ctx context.Context, s site.Site, o HealOptions) (HealRepor
 		return HealReport{}, err
 	}
 	defer release()
-	h := &healing{agent: a, look: l, dry: o.DryRun, seen: o.Seen, report: HealReport{Site: ref(s), Causes: []diagnose.Cause{}, Culprits: []Culprit{}, Changes: []ChangeRef{}, Advice: []string{}}}
+	h := &healing{agent: a, look: l, dry: o.DryRun, seen: o.Seen, report: HealReport{Site: ref(s), Causes: []diagnose.Cause{}, Culprits: []Culprit{}, Changes: []ChangeRef{}, Left: []ChangeRef{}, Advice: []string{}}}
 	err = h.run(ctx)
 	h.report.Seconds = time.Since(start).Seconds()
 	h.report.Notes = append([]string{}, l.notes...)
+	h.report.URL, h.report.FromLog = l.target().String(), l.logged
 	if h.incident != nil {
 		err = h.close(err)
 	}
@@ -192,7 +193,7 @@ func (h *healing) escalate(ctx context.Context) error {
 	} else {
 		h.report.State = StateEscalated
 	}
-	if len(h.causes) > 0 && h.causes[0].Cause == diagnose.ResponseHeaderTooBig && h.report.Probes == 0 && h.wp.Database == nil {
+	if len(h.causes) > 0 && h.causes[0].Cause == diagnose.ResponseHeaderTooBig && h.report.Probes == 0 && h.wp.Database == nil && h.site.Handler != site.ModPHP {
 		f, err := h.search(ctx)
 		if err != nil {
 			h.notes = append(h.notes, "search for the plugin that sends the header: "+err.Error())

@@ -57,6 +57,7 @@ func (a *Agent) UndoIncident(ctx context.Context, id string) (SwitchReport, erro
 			continue
 		}
 		r.Changes = append(r.Changes, undone(c))
+		r.Notes = append(r.Notes, a.saidOf(c, "wpmend incidents undo")...)
 	}
 	if len(r.Changes) == 0 {
 		r.Already = r.Left == 0 && inc.State == history.Undone
@@ -74,6 +75,16 @@ func (a *Agent) UndoIncident(ctx context.Context, id string) (SwitchReport, erro
 		err = a.history.Close(inc)
 	}
 	return r, err
+}
+
+// saidOf is what the journal noted of an undo beside its reason: that an owner's later
+// choice stays, for one.
+func (a *Agent) saidOf(c journal.Change, why string) []string {
+	c, err := a.journal.Get(c.ID)
+	if err != nil || c.Note() == why {
+		return notes(err)
+	}
+	return []string{c.Note()}
 }
 
 // undone is a change as it appears in a report after it was taken back.

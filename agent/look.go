@@ -64,7 +64,8 @@ type look struct {
 	facts      diagnose.Facts
 	causes     []diagnose.Cause
 	notes      []string
-	verify     int // healthy answers that prove a cure; 0: as configured
+	verify     int       // healthy answers that prove a cure; 0: as configured
+	keep       []request // what was well before a cure and must stay so
 }
 
 // target is the URL that reports name.
@@ -72,6 +73,7 @@ func (l *look) target() *url.URL { return l.requests[0].Target }
 
 // begin reads the site and sets the marks behind which evidence counts.
 func (a *Agent) begin(ctx context.Context, s site.Site, q Question) (*look, error) {
+	a.configs.Delete(s.Root) // the access to its database may have changed since
 	l := &look{site: s, notes: []string{}, chosen: !q.plain()}
 	urls := q.URLs
 	if len(urls) == 0 {
@@ -192,8 +194,12 @@ func (a *Agent) askOne(ctx context.Context, s site.Site, q probe.Request) probe.
 }
 
 // askFront requests each of the incident's URLs, as visitors do, until one fails.
-func (a *Agent) askFront(ctx context.Context, l *look) (r probe.Result) {
-	for _, q := range l.requests {
+func (a *Agent) askFront(ctx context.Context, l *look) probe.Result {
+	return a.askAll(ctx, l, l.requests)
+}
+
+func (a *Agent) askAll(ctx context.Context, l *look, requests []request) (r probe.Result) {
+	for _, q := range requests {
 		if r = a.askOne(ctx, l.site, q.Request); r.Outcome.Failing() {
 			break
 		}

@@ -21,6 +21,8 @@ type oracle interface {
 	first(wp.Component) bool
 	// untestable are the ids among these that it cannot take away, and why.
 	untestable([]wp.Component) (ids []string, why string)
+	// spares says why a component is left out of every question; "" it is not.
+	spares(wp.Component) string
 	// workers is how many questions it answers side by side.
 	workers() int
 }

@@ -20,8 +20,11 @@ func (a *Agent) offers(l *look) []string {
 		lines = append(lines, notes(err)...)
 		switch now.Standing {
 		case remedy.Changed:
-			lines = append(lines, fmt.Sprintf("%s: %s, so it may be well now: `wpmend enable` or `wpmend incidents undo %s` lets it in again, `wpmend check %s` shows whether it works",
-				c.What, now.What, c.Incident, l.site.Domain))
+			back := "wpmend incidents undo " + c.Incident
+			if c.Incident == "" {
+				back = "wpmend enable " + l.site.Domain + " COMPONENT"
+			}
+			lines = append(lines, fmt.Sprintf("%s: %s, so it may be well now: `%s` lets it in again", c.What, now.What, back))
 		case remedy.Reinstalled:
 			lines = append(lines, fmt.Sprintf("%s: %s; once the new one works, the old one can be removed", c.What, now.What))
 		}

@@ -39,6 +39,9 @@ type renaming struct {
 // searchRename asks the live site. Visitors lack what is away meanwhile, so it is
 // chosen only where no private copy can be had, or by a person.
 func (a *Agent) searchRename(ctx context.Context, l *look, weights map[string]float64, rate float64) (f found, err error) {
+	if err := errors.Join(calm(l), a.budget(l.site, 1)); err != nil {
+		return found{}, &Error{Kind: "not-now", Err: fmt.Errorf("no search by renaming now: %w", err), Remedy: "wpmend check " + l.site.Domain}
+	}
 	r := &renaming{agent: a, look: l, away: map[string]journal.Change{}}
 	defer func() {
 		err = errors.Join(err, r.restore())
@@ -51,6 +54,14 @@ func (r *renaming) workers() int { return 1 }
 
 // first: the theme of a live site is exchanged only when no plugin is at fault.
 func (r *renaming) first(c wp.Component) bool { return c.Kind == wp.KindPlugin }
+
+// spares: what must not be switched off is not put away for a question either.
+func (r *renaming) spares(c wp.Component) string {
+	if slices.Contains(r.agent.config.Protected, c.ID()) {
+		return "the configuration protects it"
+	}
+	return ""
+}
 
 func (r *renaming) untestable(components []wp.Component) (untestable []string, why string) {
 	for _, c := range components {
@@ -139,6 +150,9 @@ func (r *renaming) move(ctx context.Context, away []wp.Component) error {
 }
 
 func (r *renaming) put(ctx context.Context, key string, ids []string) error {
+	if err := calm(r.look); err != nil {
+		return err
+	}
 	change, err := remedy.Away(r.look.site, r.look.wp, ids, fmt.Sprintf("search by renaming on %s", r.look.site.Domain))
 	if err != nil {
 		return err

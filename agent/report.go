@@ -25,6 +25,7 @@ func ref(s site.Site) SiteRef {
 type CheckReport struct {
 	Site    SiteRef          `json:"site"`
 	URL     string           `json:"url"`
+	FromLog bool             `json:"from_log"` // the URL is one that failed by the gateway's log; the front page is well
 	Healthy bool             `json:"healthy"`
 	Outcome probe.Outcome    `json:"outcome"`
 	Status  int              `json:"status"`
@@ -77,6 +78,9 @@ type HealReport struct {
 	Incident string           `json:"incident"`
 	Site     SiteRef          `json:"site"`
 	State    State            `json:"state"`
+	URL      string           `json:"url"`
+	FromLog  bool             `json:"from_log"` // the URL is one that failed by the gateway's log; the front page is well
+	Left     []ChangeRef      `json:"left"`     // changes that are in effect although they could not be proven: a person must look
 	Outcome  probe.Outcome    `json:"outcome"`
 	Causes   []diagnose.Cause `json:"causes"`
 	Culprits []Culprit        `json:"culprits"`

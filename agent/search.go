@@ -65,6 +65,10 @@ func (a *Agent) search(ctx context.Context, l *look, o oracle, weights map[strin
 func (s *searching) run(ctx context.Context) error {
 	var open, deep []wp.Component
 	for _, c := range s.look.wp.Components {
+		if why := s.oracle.spares(c); c.Active && why != "" {
+			s.found.untested = append(s.found.untested, fmt.Sprintf("not tested: %s (%s)", c.ID(), why))
+			continue
+		}
 		switch {
 		case !c.Active || isObjectCache(c) && s.oracle.first(c):
 		case s.oracle.first(c):
@@ -108,15 +112,27 @@ func (s *searching) beneath(ctx context.Context, open, deep []wp.Component) erro
 		}
 		return nil
 	}
-	var guilty []wp.Component
-	for _, c := range deep {
-		if slices.ContainsFunc(second.Culprits, func(k bisect.Culprit) bool { return k.ID == c.ID() }) {
-			guilty = append(guilty, c)
-		}
-	}
+	guilty := named(deep, second.Culprits)
 	again, err := s.layer(ctx, open, guilty, false)
 	if err != nil {
 		return err
+	}
+	if again.Finding == bisect.Found {
+		// It may have failed only for want of what was away: so once more with all but
+		// the culprits of the first layer let in.
+		last, err := s.layer(ctx, guilty, named(open, again.Culprits), false)
+		if err != nil {
+			return err
+		}
+		switch last.Finding {
+		case bisect.HealthyUnmasked:
+			second.Culprits = nil
+		case bisect.Found:
+			second.Culprits, second.Odds = last.Culprits, last.Odds
+		default:
+			s.found.Finding, s.found.Explanation = bisect.Undecided, "the answers of the layers do not fit together: "+last.Explanation
+			return nil
+		}
 	}
 	switch again.Finding {
 	case bisect.HealthyUnmasked, bisect.Found:
@@ -132,6 +148,17 @@ func (s *searching) beneath(ctx context.Context, open, deep []wp.Component) erro
 		s.found.Explanation = "without " + strings.Join(ids(guilty), ", ") + " the site still fails: " + again.Explanation
 	}
 	return nil
+}
+
+// named are the components that were convicted.
+func named(components []wp.Component, culprits []bisect.Culprit) []wp.Component {
+	var list []wp.Component
+	for _, c := range components {
+		if slices.ContainsFunc(culprits, func(k bisect.Culprit) bool { return k.ID == c.ID() }) {
+			list = append(list, c)
+		}
+	}
+	return list
 }
 
 // besideCache asks the question that the search keeps closed otherwise: a copy that
@@ -240,8 +267,10 @@ func (f found) words() string {
 	case bisect.HealthyUnmasked:
 		return "with every component the site works, in a private copy of its pool: none of them is at fault"
 	case bisect.FailsAllMasked:
-		words := "the site fails even with every component masked: none of them is at fault (core, wp-config.php or the server remain)"
-		return strings.Join(append([]string{words}, f.untested...), "; ")
+		if len(f.untested) > 0 {
+			return "the site fails even with all masked that could be: what was not tested, core, wp-config.php or the server remain; " + strings.Join(f.untested, "; ")
+		}
+		return "the site fails even with every component masked: none of them is at fault (core, wp-config.php or the server remain)"
 	}
 	return "the search could not decide: " + f.Explanation
 }

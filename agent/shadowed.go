@@ -128,6 +128,8 @@ func (s *shadowed) workers() int { return shadowWorkers }
 
 func (s *shadowed) first(c wp.Component) bool { return wp.Filterable(c) }
 
+func (s *shadowed) spares(wp.Component) string { return "" }
+
 func (s *shadowed) untestable(c []wp.Component) ([]string, string) { return s.shadow.Untestable(c) }
 
 // ask requests each URL until one fails.

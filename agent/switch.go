@@ -68,6 +68,7 @@ func (a *Agent) Enable(ctx context.Context, s site.Site, component string) (Swit
 	back := undone(change)
 	back.Undo = fmt.Sprintf("wpmend disable %s %s", s.Domain, component)
 	r.Changes = append(r.Changes, back)
+	r.Notes = append(r.Notes, a.saidOf(change, "wpmend enable")...)
 	return r, nil
 }
 

@@ -43,7 +43,7 @@ var (
 // must-use plugin must move together with; false if there is none.
 //
 // Of a drop-in it is the plugin that put it there, as far as its first 8 KiB tell: by
-// the plugin's folder in its code, or by its author's words. Of a must-use plugin of
+// the plugin's folder in its code and its author's words, or by what it loads unguarded. Of a must-use plugin of
 // one file it is the plugin whose files it loads without a look whether they are there
 // (a firewall's loader): without the plugin every request would end in a fatal error.
 func Owner(t *Tree, c Component, plugins []Component) (id string, ok bool) {
@@ -74,16 +74,13 @@ func putBy(head []byte, plugins []Component) string {
 			}
 		}
 	}
+	// Neither is enough: caches name each other, and lists of exceptions name anybody.
 	for _, id := range named {
-		// What both say is surer than either: caches name each other.
 		if slices.Contains(marked, id) {
 			return id
 		}
 	}
-	if len(named) != 1 && len(marked) > 0 {
-		return marked[0]
-	}
-	return strings.Join(named[:min(len(named), 1)], "")
+	return loads(head, plugins)
 }
 
 // loads tells which plugin a must-use loader fails without, "" none. One that loads

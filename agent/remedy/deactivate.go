@@ -13,9 +13,9 @@ import (
 // hosts whose customers' files must not be renamed. The drop-ins that they put there
 // are renamed first, as [Disable] does.
 func Deactivate(s site.Site, w site.WordPress, ids []string, incident, why string) (journal.Change, error) {
-	c := change(s, "deactivate "+strings.Join(ids, ", ")+" on "+s.Domain, incident, why)
+	c := change(s, "deactivate "+strings.Join(Company(w, ids), ", ")+" on "+s.Domain, incident, why)
 	var others, files []string
-	for _, id := range company(w, ids) {
+	for _, id := range Company(w, ids) {
 		component, err := present(s, w, id)
 		if err != nil {
 			return c, err

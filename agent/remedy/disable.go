@@ -12,13 +12,14 @@ import (
 
 // Disable switches components off, with what can only go along: a plugin with the
 // drop-ins that it put there and the must-use loader that fails without it, and each of
-// these with the plugin that would put it there again, the plugin always last. What is renamed goes out of WordPress' sight, and
-// the lists of active plugins are guarded: wp-admin drops a plugin from them whose
+// these with the plugin that would put it there again, the plugin always last. What is
+// renamed goes out of WordPress' sight, and the lists of active plugins are guarded: wp-admin drops a plugin from them whose
 // file is missing (wp-admin/includes/plugin.php, validate_active_plugins), and the
 // undo puts it back. A theme is not renamed: another one is shown instead.
 func Disable(s site.Site, w site.WordPress, ids []string, incident, why string) (journal.Change, error) {
-	c := change(s, "switch off "+strings.Join(ids, ", ")+" on "+s.Domain, incident, why)
-	return c, plan(&c, s, w, company(w, ids))
+	all := Company(w, ids)
+	c := change(s, "switch off "+strings.Join(all, ", ")+" on "+s.Domain, incident, why)
+	return c, plan(&c, s, w, all)
 }
 
 // Away is Disable of these components alone, for a question of a search.
@@ -31,9 +32,9 @@ func change(s site.Site, what, incident, why string) journal.Change {
 	return journal.Change{Site: s.ID, SiteRoot: s.Root, Incident: incident, Why: why, Actor: Actor, What: what}
 }
 
-// company adds what must go along. What a plugin put elsewhere comes first: while its
+// Company adds what must go along. What a plugin put elsewhere comes first: while its
 // loader or drop-in is there, the plugin's files must be too.
-func company(w site.WordPress, ids []string) []string {
+func Company(w site.WordPress, ids []string) []string {
 	var all []string
 	for queue := slices.Clone(ids); len(queue) > 0; {
 		id := queue[0]

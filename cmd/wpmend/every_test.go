@@ -196,8 +196,15 @@ func TestNetwork(t *testing.T) {
 				if status, _, err := s.GetURL(context.Background(), url); err != nil || status != 500 {
 					t.Fatalf("%s answers %d, %v; want 500", url, status, err)
 				}
-				// Blog 1 is well: the log tells what failed.
-				h := s.healsOnly("plugin:blog-01")
+				// Blog 1 is well: the log tells what failed, and who it was; to act on it a
+				// person must say so, since anybody can ask for any URL.
+				named, _ := s.heal(4)
+				if len(named.Culprits) != 1 || named.Culprits[0].Component != "plugin:blog-01" {
+					t.Errorf("culprits %+v, want plugin:blog-01", named.Culprits)
+				}
+				s.wantSnapshot(broken)
+				var h healJSON
+				s.json("heal", s.domain(), "--url", url).exits(0).into(&h)
 				s.wantHidden(broken, "wp-content/plugins/blog-01")
 				if status, body, err := s.GetURL(context.Background(), url); err != nil || status != 200 || !lab.Complete(body) {
 					t.Errorf("%s answers %d, %v; want a whole page", url, status, err)

@@ -129,6 +129,9 @@ func bisectCode(r agent.BisectReport, fix bool) int {
 func healCode(r agent.HealReport) int {
 	switch r.State {
 	case agent.StateEscalated:
+		if len(r.Left) > 0 {
+			return exitFailed
+		}
 		return exitUnfixed
 	case agent.StatePlanned:
 		return exitUnhealthy

@@ -46,7 +46,20 @@ func (p *page) heal(r agent.HealReport) {
 	case agent.StatePlanned:
 		p.line("%s is failing: %s. Nothing was changed (dry run).", r.Site.Domain, string(r.Outcome))
 	case agent.StateEscalated:
-		p.line("%s is failing: %s. wpmend cannot mend it and left it as found; a person must act.", r.Site.Domain, string(r.Outcome))
+		if len(r.Left) > 0 {
+			p.line("%s is failing: %s, and it is NOT as found: what was done could not be taken back. See below, then run: wpmend recover", r.Site.Domain, string(r.Outcome))
+		} else {
+			p.line("%s is failing: %s. wpmend cannot mend it and left it as found; a person must act.", r.Site.Domain, string(r.Outcome))
+		}
+	}
+	if r.FromLog {
+		p.line("Asked was %s, which failed lately by the gateway's log; the front page is well.", r.URL)
+	}
+	for _, c := range r.Left {
+		p.line("Still in effect: %s", c.What)
+		if c.From != "" {
+			p.line("  %s → %s", c.From, c.To)
+		}
 	}
 	p.causes(r.Causes)
 	p.culprits(r.Culprits)
