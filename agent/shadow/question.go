@@ -23,7 +23,7 @@ const (
 	loopFloor = 2 * time.Second
 	// workFloor is the least time for a request that goes on: a cold copy compiles the
 	// whole site (3 s measured with 34 real plugins).
-	workFloor = 8 * time.Second
+	workFloor = 15 * time.Second
 	// untraced is how much longer a request may take when no trace shows where it
 	// stands (no right to ptrace, or FPM without a slow log).
 	untraced = 3 * time.Second
