@@ -10,23 +10,24 @@ import (
 // texts of the drop-ins that these plugins install, and the plugins' folders, those of
 // their paid editions included.
 var ownerMarks = []struct {
-	mark  *regexp.Regexp
-	slugs []string
+	mark     *regexp.Regexp // in what its author wrote
+	constant *regexp.Regexp // in its code: nobody else's code has it
+	slugs    []string
 }{
-	{regexp.MustCompile(`WP_ROCKET_ADVANCED_CACHE`), []string{"wp-rocket"}},
-	{regexp.MustCompile(`(?i)W3 Total Cache|W3TC_`), []string{"w3-total-cache"}},
-	{regexp.MustCompile(`WP SUPER CACHE|WPCACHEHOME`), []string{"wp-super-cache"}},
-	{regexp.MustCompile(`LSCWP|LSCACHE_ADV_CACHE|LiteSpeed`), []string{"litespeed-cache"}},
-	{regexp.MustCompile(`Object Cache Pro`), []string{"object-cache-pro"}},
-	{regexp.MustCompile(`Redis Object Cache`), []string{"redis-cache"}},
-	{regexp.MustCompile(`Query Monitor`), []string{"query-monitor"}},
-	{regexp.MustCompile(`(?i)Docket[ _]?Cache`), []string{"docket-cache"}},
-	{regexp.MustCompile(`(?i)Hummingbird|WPHB_`), []string{"hummingbird-performance", "wp-hummingbird"}},
-	{regexp.MustCompile(`(?i)SQLite (?:Database )?Integration|SQLITE_DB_DROPIN`), []string{"sqlite-database-integration"}},
-	{regexp.MustCompile(`(?i)Cache[ _]Enabler`), []string{"cache-enabler"}},
-	{regexp.MustCompile(`(?i)Comet Cache`), []string{"comet-cache", "comet-cache-pro"}},
-	{regexp.MustCompile(`(?i)Hyper Cache`), []string{"hyper-cache"}},
-	{regexp.MustCompile(`(?i)Breeze`), []string{"breeze"}},
+	{regexp.MustCompile(`WP_ROCKET_ADVANCED_CACHE`), regexp.MustCompile(`\bWP_ROCKET_ADVANCED_CACHE\b`), []string{"wp-rocket"}},
+	{regexp.MustCompile(`(?i)\bW3 Total Cache\b|\bW3TC_`), regexp.MustCompile(`\bdefine\s*\(\s*['"]W3TC_`), []string{"w3-total-cache"}},
+	{regexp.MustCompile(`WP SUPER CACHE|WPCACHEHOME`), regexp.MustCompile(`\bWPCACHEHOME\b`), []string{"wp-super-cache"}},
+	{regexp.MustCompile(`LSCWP|LSCACHE_ADV_CACHE|LiteSpeed`), regexp.MustCompile(`\bdefine\s*\(\s*['"]LSCACHE_ADV_CACHE`), []string{"litespeed-cache"}},
+	{regexp.MustCompile(`Object Cache Pro`), nil, []string{"object-cache-pro"}},
+	{regexp.MustCompile(`Redis Object Cache`), nil, []string{"redis-cache"}},
+	{regexp.MustCompile(`Query Monitor`), nil, []string{"query-monitor"}},
+	{regexp.MustCompile(`(?i)\bDocket[ _]?Cache\b`), nil, []string{"docket-cache"}},
+	{regexp.MustCompile(`(?i)\bHummingbird\b|\bWPHB_`), regexp.MustCompile(`\bdefine\s*\(\s*['"]WPHB_`), []string{"hummingbird-performance", "wp-hummingbird"}},
+	{regexp.MustCompile(`(?i)\bSQLite (?:Database )?Integration\b|SQLITE_DB_DROPIN`), regexp.MustCompile(`\bSQLITE_DB_DROPIN`), []string{"sqlite-database-integration"}},
+	{regexp.MustCompile(`(?i)\bCache[ _]Enabler\b`), nil, []string{"cache-enabler"}},
+	{regexp.MustCompile(`(?i)\bComet Cache\b`), nil, []string{"comet-cache", "comet-cache-pro"}},
+	{regexp.MustCompile(`(?i)\bHyper Cache\b`), nil, []string{"hyper-cache"}},
+	{regexp.MustCompile(`(?i)\bBreeze\b`), nil, []string{"breeze"}},
 }
 
 // inFolder finds the folder, or the file, of a plugin in what PHP code includes:
@@ -60,25 +61,31 @@ func Owner(t *Tree, c Component, plugins []Component) (id string, ok bool) {
 	return id, id != ""
 }
 
-// putBy tells whose drop-in this is by its first bytes, "" unknown.
+// titleLine is the header by which a drop-in says what it is.
+var titleLine = regexp.MustCompile(`(?m)^[\s*#/]*Plugin Name:.*$`)
+
+// putBy tells whose drop-in this is by its first bytes, "" unknown. That a text names a
+// plugin is not enough: caches name each other, and lists of exceptions name anybody.
+// Its code and its author's words must agree, or one of them be plain: a constant of
+// the plugin's in the code, its name in the header, its files loaded without a look.
 func putBy(head []byte, plugins []Component) string {
-	named := mentioned(withoutComments(head), plugins)
-	var marked []string
+	code, title := withoutComments(head), titleLine.Find(head)
+	named := mentioned(code, plugins)
+	plain := ""
 	for _, o := range ownerMarks {
-		if !o.mark.Match(head) {
-			continue
-		}
 		for _, slug := range o.slugs {
-			if id := pluginID(slug, plugins); id != "" {
-				marked = append(marked, id)
+			id := pluginID(slug, plugins)
+			switch {
+			case id == "":
+			case o.mark.Match(head) && slices.Contains(named, id):
+				return id
+			case plain == "" && (o.constant != nil && o.constant.Match(code) || o.mark.Match(title)):
+				plain = id
 			}
 		}
 	}
-	// Neither is enough: caches name each other, and lists of exceptions name anybody.
-	for _, id := range named {
-		if slices.Contains(marked, id) {
-			return id
-		}
+	if plain != "" {
+		return plain
 	}
 	return loads(head, plugins)
 }
