@@ -16,7 +16,7 @@ func (h *healing) open() error {
 	if h.dry {
 		return nil
 	}
-	inc, err := h.agent.history.Open(history.Incident{Site: ref(h.site), Opened: h.front.Start,
+	inc, err := h.agent.history.Open(history.Incident{Site: ref(h.site), Opened: h.front.Start, Versions: versions(h.look),
 		Symptom: history.Symptom{Outcome: string(h.front.Outcome), Signature: h.front.Signature, URL: h.target().String(), Status: h.front.Status}})
 	if err != nil {
 		return fmt.Errorf("write the history, so nothing was changed: %w", err)

@@ -41,6 +41,13 @@ type Incident struct {
 	Rounds   int              `json:"rounds"`
 	Seconds  float64          `json:"seconds"`
 	Advice   []string         `json:"advice"`
+	Versions []Version        `json:"versions,omitempty"`
+}
+
+// Version is one program that took part.
+type Version struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
 }
 
 // SiteRef names a site.

@@ -16,13 +16,14 @@ func newIncidents(in *invocation) *cobra.Command {
 		Long:  "Shows what happened, why, what was done, and takes it back.",
 		Example: `  wpmend incidents
   wpmend incidents show 01KB
+  wpmend incidents report 01KB --format html --output incident.html
   wpmend incidents undo 01KB`,
 		Args: cobra.NoArgs,
 	}
 	list := newIncidentsList(in)
 	c.RunE = list.RunE
 	c.Flags().AddFlagSet(list.Flags())
-	c.AddCommand(list, newIncidentsShow(in), newIncidentsUndo(in))
+	c.AddCommand(list, newIncidentsShow(in), newIncidentsReport(in), newIncidentsUndo(in))
 	return c
 }
 

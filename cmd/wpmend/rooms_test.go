@@ -18,8 +18,8 @@ import (
 // Dependencies point one way: cmd → agent → wp, php; wp and php know neither the
 // agent nor each other.
 var rooms = map[string][]string{
-	"cmd/wpmend":             {"agent", "agent/bisect", "agent/config", "agent/diagnose", "agent/history", "agent/lock", "agent/probe", "agent/site"},
-	"agent":                  {"agent/bisect", "agent/config", "agent/diagnose", "agent/evidence", "agent/history", "agent/journal", "agent/lock", "agent/probe", "agent/remedy", "agent/shadow", "agent/site", "agent/watch", "php/fpm", "wp"},
+	"cmd/wpmend":             {"agent", "agent/bisect", "agent/config", "agent/diagnose", "agent/history", "agent/lock", "agent/probe", "agent/report", "agent/site"},
+	"agent":                  {"agent/bisect", "agent/config", "agent/diagnose", "agent/evidence", "agent/history", "agent/journal", "agent/lock", "agent/probe", "agent/redact", "agent/remedy", "agent/report", "agent/shadow", "agent/site", "agent/watch", "php/fpm", "wp"},
 	"agent/bisect":           {},
 	"agent/config":           {"wp"},
 	"agent/diagnose":         {"agent/gateway", "agent/probe", "php/errlog", "wp"},
@@ -29,6 +29,8 @@ var rooms = map[string][]string{
 	"agent/journal":          {"wp"},
 	"agent/lock":             {},
 	"agent/probe":            {"agent/gateway", "agent/site", "php/errlog", "php/fcgi", "php/fpm", "wp"},
+	"agent/redact":           {},
+	"agent/report":           {"agent/diagnose", "agent/history", "agent/redact"},
 	"agent/remedy":           {"agent/journal", "agent/site", "wp"},
 	"agent/shadow":           {"agent/probe", "agent/site", "php/errlog", "php/fcgi", "php/fpm", "wp"},
 	"agent/site":             {"agent/gateway", "php/fpm", "php/process", "wp"},
