@@ -48,11 +48,12 @@ type Config struct {
 	// Protected components are never switched off by wpmend itself.
 	Protected []string `toml:"protected" json:"protected"`
 
-	Watch  Watch  `toml:"watch" json:"watch"`
-	Probe  Probe  `toml:"probe" json:"probe"`
-	Search Search `toml:"search" json:"search"`
-	Budget Budget `toml:"budget" json:"budget"`
-	FPM    []FPM  `toml:"fpm" json:"fpm"`
+	Watch   Watch   `toml:"watch" json:"watch"`
+	Probe   Probe   `toml:"probe" json:"probe"`
+	Search  Search  `toml:"search" json:"search"`
+	Budget  Budget  `toml:"budget" json:"budget"`
+	Gateway Gateway `toml:"gateway" json:"gateway"`
+	FPM     []FPM   `toml:"fpm" json:"fpm"`
 }
 
 // Mode is what the service does about an incident.

@@ -60,8 +60,12 @@ type Change struct {
 	// Untouched: refused before anything had changed.
 	Untouched bool `json:"untouched,omitempty"`
 	// Steps are done in order and undone backwards.
-	Steps []Step  `json:"steps"`
-	Log   []Entry `json:"log"`
+	Steps []Step `json:"steps"`
+	// Until is when a verified change is to be taken back ("tuned until"); zero: it stays.
+	Until time.Time `json:"until,omitzero"`
+	Log   []Entry   `json:"log"`
+	// Record is the file that holds this record.
+	Record string `json:"-"`
 }
 
 // Entry is one transition of a change.
@@ -99,7 +103,7 @@ func (c Change) UndoByHand() string {
 	}
 	for _, s := range slices.Backward(c.Steps) {
 		if k, err := kindOf(s.Kind); err == nil {
-			for _, line := range k.byHand(s) {
+			for _, line := range k.byHand(s, c) {
 				text.WriteString(line + "\n")
 			}
 		}
@@ -117,20 +121,38 @@ func (c Change) check() error {
 	case len(c.Steps) > maxSteps:
 		return fmt.Errorf("the change has %d steps, more than %d", len(c.Steps), maxSteps)
 	}
+	if c.UndoNone != "" && !c.Until.IsZero() {
+		return errors.New("a change that cannot be taken back has a term")
+	}
 	for i, s := range c.Steps {
 		k, err := kindOf(s.Kind)
 		if err == nil {
 			err = k.check(s)
 		}
-		if err == nil && k.undoable() == (c.UndoNone != "") {
-			err = errors.New("a change is taken back as a whole or not at all: steps without an undo need undo_none, and a change of their own")
-		}
-		if err == nil && k.undoable() && s.SiteRoot != c.SiteRoot {
-			err = fmt.Errorf("site root %q differs from the change's %q", s.SiteRoot, c.SiteRoot)
+		if err == nil {
+			err = c.fits(s, k.undoable())
 		}
 		if err != nil {
 			return fmt.Errorf("step %d (%s): %w", i+1, s.Kind, err)
 		}
+	}
+	if c.UndoNone == "" && !slices.ContainsFunc(c.Steps, func(s Step) bool { return s.Kind != Act }) {
+		return errors.New("what only sets something going cannot be taken back: it needs undo_none")
+	}
+	return nil
+}
+
+// fits refuses a step that does not go together with the change. Acts go with both
+// kinds of changes.
+func (c Change) fits(s Step, undoable bool) error {
+	switch {
+	case s.Kind == Act && c.UndoNone != "" && s.When != OnApply:
+		return errors.New("a change that cannot be taken back has something to do for its undo")
+	case s.Kind == Act:
+	case undoable == (c.UndoNone != ""):
+		return errors.New("a change is taken back as a whole or not at all: steps without an undo need undo_none, and a change of their own")
+	case undoable && s.SiteRoot != c.SiteRoot && (s.File == nil || !s.File.Host):
+		return fmt.Errorf("site root %q differs from the change's %q", s.SiteRoot, c.SiteRoot)
 	}
 	return nil
 }

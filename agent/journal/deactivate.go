@@ -30,7 +30,7 @@ func (deactivating) describe(s Step) string {
 	return fmt.Sprintf("take off %s: %s", s.Name, join(s.Plugins))
 }
 
-func (deactivating) byHand(s Step) []string {
+func (deactivating) byHand(s Step, _ Change) []string {
 	return []string{"# then activate in wp-admin, Plugins: " + join(s.Plugins)}
 }
 

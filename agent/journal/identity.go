@@ -40,11 +40,16 @@ type object struct {
 	uid uint32
 }
 
-// identify describes name in an open folder, without following it. Absent: nil, nil.
+// identify describes name in an open folder, without following it; "" is what is open
+// itself. Absent: nil, nil.
 func identify(dir int, name string) (*object, error) {
 	var st unix.Statx_t
+	flags := unix.AT_SYMLINK_NOFOLLOW | unix.AT_NO_AUTOMOUNT
+	if name == "" {
+		flags |= unix.AT_EMPTY_PATH
+	}
 	err := eintr(func() error {
-		return unix.Statx(dir, name, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, unix.STATX_BASIC_STATS|unix.STATX_BTIME, &st)
+		return unix.Statx(dir, name, flags, unix.STATX_BASIC_STATS|unix.STATX_BTIME, &st)
 	})
 	if err == unix.ENOENT {
 		return nil, nil

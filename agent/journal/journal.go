@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -22,6 +23,9 @@ type Deps struct {
 	Forget func(ctx context.Context, siteRoot, name string)
 	// Start starts what a step made by [StartStep] describes.
 	Start func(ctx context.Context, what json.RawMessage) error
+	// Act carries out what a step made by [ActStep] describes. It may be called again
+	// after a crash.
+	Act func(ctx context.Context, what json.RawMessage) error
 	// Lock takes the lock of a site, for [Journal.Recover] alone. An error means that
 	// somebody is at work on it, and says who.
 	Lock func(siteRoot string) (unlock func(), err error)
@@ -63,7 +67,7 @@ func (j *Journal) Plan(c Change) (Change, error) {
 		}
 	}
 	c.Steps = slices.DeleteFunc(c.Steps, func(s Step) bool { return !s.effective() })
-	if len(c.Steps) == 0 {
+	if !slices.ContainsFunc(c.Steps, func(s Step) bool { return s.Kind != Act || c.UndoNone != "" }) {
 		return c, fmt.Errorf("plan %q: it is so already", c.What)
 	}
 	now := time.Now().UTC().Truncate(time.Millisecond)
@@ -71,6 +75,7 @@ func (j *Journal) Plan(c Change) (Change, error) {
 		c.Created = now
 	}
 	c.ID, c.State, c.Log = ulid.Make().String(), Planned, []Entry{{Time: now, State: Planned}}
+	c.Record = filepath.Join(j.dir, c.ID+suffix)
 	if err := j.write(c, unix.RENAME_NOREPLACE); err != nil {
 		return c, fmt.Errorf("plan %q: %w", c.What, err)
 	}
@@ -131,12 +136,12 @@ func (j *Journal) giveUp(c Change, failed int, why error) error {
 	}
 	var refused *RefusedError
 	if !errors.As(why, &refused) {
-		return j.takeBack(c, note, false)
+		return (&work{Journal: j, change: c, giving: true}).takeBack(note)
 	}
 	// A step that is refused has no effect; to look at it once more would only bring
 	// the same refusal. All others must be seen to have none.
 	others := slices.Delete(slices.Clone(c.Steps), failed, failed+1)
-	w := &work{Journal: j, change: c}
+	w := &work{Journal: j, change: c, giving: true}
 	err := w.undoSteps(context.Background(), others)
 	c = w.change
 	c.Untouched = err == nil
@@ -172,23 +177,22 @@ func (j *Journal) Undo(ctx context.Context, id, why string) error {
 			return err
 		}
 	}
-	return j.takeBack(c, why, again)
+	return (&work{Journal: j, change: c, again: again}).takeBack(why)
 }
 
 // takeBack undoes a change and records how that ended. A cancelled caller does not
-// stop it. again: an earlier call may have been interrupted.
-func (j *Journal) takeBack(c Change, why string, again bool) error {
-	w := &work{Journal: j, change: c, again: again}
-	err := w.undoSteps(context.Background(), c.Steps)
-	c = w.change
+// stop it.
+func (w *work) takeBack(why string) error {
+	err := w.undoSteps(context.Background(), w.change.Steps)
+	c := w.change
 	var refused *RefusedError
 	switch {
 	case err == nil:
 		c.Undoing = false
-		_, err = j.turn(c, Undone, w.say(why))
+		_, err = w.turn(c, Undone, w.say(why))
 		return err
 	case errors.As(err, &refused):
-		_, werr := j.turn(c, Refused, w.say(err.Error()))
+		_, werr := w.turn(c, Refused, w.say(err.Error()))
 		return errors.Join(err, werr)
 	}
 	// The record stays as it is, so that recovery tries again.
@@ -209,10 +213,11 @@ func (w *work) undoSteps(ctx context.Context, steps []Step) error {
 	for _, s := range slices.Backward(steps) {
 		k, err := kindOf(s.Kind)
 		if err == nil {
-			limited, cancel := context.WithTimeout(ctx, optionTimeout)
+			limited, cancel := context.WithTimeout(ctx, s.timeout())
 			err = k.undo(limited, w, s)
 			cancel()
 		}
+		w.failed = w.failed || err != nil
 		problems = append(problems, err)
 	}
 	w.forget(ctx)

@@ -80,7 +80,7 @@ func (guarding) describe(s Step) string {
 	return fmt.Sprintf("keep in %s, should wp-admin drop it meanwhile: %s", s.Name, join(s.Plugins))
 }
 
-func (guarding) byHand(s Step) []string {
+func (guarding) byHand(s Step, _ Change) []string {
 	return []string{"# then see in wp-admin, Plugins, that these are active: " + join(s.Plugins)}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -89,4 +90,13 @@ func (s seam) remove(dir string, names []string) (n int, err error) {
 		n++
 	}
 	return n, s.sync("folder", folder)
+}
+
+// Due gives the verified changes whose term has come at a time, oldest first. What
+// cannot be read is in the error.
+func (j *Journal) Due(now time.Time) ([]Change, error) {
+	all, err := j.List()
+	return slices.DeleteFunc(all, func(c Change) bool {
+		return c.State != Verified || c.Until.IsZero() || c.Until.After(now)
+	}), err
 }

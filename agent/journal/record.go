@@ -55,6 +55,7 @@ func (j *Journal) read(id string) (Change, error) {
 	if err := c.checkRecord(id); err != nil {
 		return Change{}, fmt.Errorf("%s is not a record of a change: %w", filepath.Join(j.dir, name), err)
 	}
+	c.Record = filepath.Join(j.dir, name)
 	return c, nil
 }
 

@@ -93,7 +93,7 @@ func (j *Journal) settle(id string) (r Recovered, touched bool) {
 		return j.review(c)
 	default:
 		r.Note = "undone: wpmend was interrupted"
-		if r.Err = j.takeBack(c, "wpmend was interrupted", true); r.Err != nil {
+		if r.Err = (&work{Journal: j, change: c, again: true}).takeBack("wpmend was interrupted"); r.Err != nil {
 			r.Note = "not undone: " + r.Err.Error()
 		}
 		if c, err := j.read(id); err == nil {

@@ -105,7 +105,7 @@ func (renaming) check(s Step) error {
 
 func (renaming) describe(s Step) string { return fmt.Sprintf("rename %s to %s", s.From, s.To) }
 
-func (renaming) byHand(s Step) []string {
+func (renaming) byHand(s Step, _ Change) []string {
 	lines := []string{"mv -n -T -- " + quote(path.Join(s.SiteRoot, s.To)) + " " + quote(path.Join(s.SiteRoot, s.From))}
 	if s.Folder != "" {
 		lines = append(lines, "rmdir -- "+quote(path.Join(s.SiteRoot, s.Folder)))

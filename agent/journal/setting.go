@@ -59,7 +59,7 @@ func (setting) describe(s Step) string {
 
 func shown(value []byte) string { return join([]string{string(value)}) }
 
-func (setting) byHand(s Step) []string {
+func (setting) byHand(s Step, _ Change) []string {
 	return []string{fmt.Sprintf("# then set the option %s to %s again, if it is still %s: wp-admin, Appearance, or `wp option update`", s.Name, shown(s.Before), shown(s.After))}
 }
 
@@ -80,7 +80,15 @@ func (setting) prepare(ctx context.Context, j *Journal, s Step) (Step, error) {
 }
 
 // effective tells whether a step that was prepared changes anything.
-func (s Step) effective() bool { return s.Kind != Setting || !bytes.Equal(s.Before, s.After) }
+func (s Step) effective() bool {
+	switch s.Kind {
+	case Setting:
+		return !bytes.Equal(s.Before, s.After)
+	case Content:
+		return s.File.effective()
+	}
+	return true
+}
 
 // look: any other value than ours is somebody's own choice, so nothing of the step
 // is in effect then.

@@ -25,7 +25,7 @@ func (starting) check(s Step) error {
 
 func (starting) describe(Step) string { return "start PHP-FPM" }
 
-func (starting) byHand(Step) []string { return nil }
+func (starting) byHand(Step, Change) []string { return nil }
 
 func (starting) prepare(_ context.Context, j *Journal, s Step) (Step, error) {
 	if j.deps.Start == nil {

@@ -16,10 +16,13 @@ const (
 	Setting    StepKind = "setting"    // an option gets another value
 	Deactivate StepKind = "deactivate" // plugins are taken off a list of active ones
 	Start      StepKind = "start"      // a process is started
+	Content    StepKind = "content"    // a file gets another content as a whole
+	Act        StepKind = "act"        // something is set going, such as a reload
 )
 
 // Step is one act. Which fields count depends on the kind; the constructors
-// [PlanRename], [GuardPlugins], [DeactivatePlugins], [SetOption] and [StartStep] set them.
+// [PlanRename], [GuardPlugins], [DeactivatePlugins], [SetOption], [StartStep],
+// [ReplaceFile], [ReplaceHostFile] and [ActStep] set them.
 type Step struct {
 	Kind     StepKind `json:"kind"`
 	SiteRoot string   `json:"site_root,omitempty"` // absolute
@@ -40,6 +43,13 @@ type Step struct {
 
 	// Start: what is to be started, as the remedy described it.
 	Process json.RawMessage `json:"process,omitempty"`
+
+	// Content: the file. Owners counts too.
+	File *File `json:"file,omitempty"`
+
+	// Act: what is to be done, as the remedy described it, and in which direction.
+	When When            `json:"when,omitempty"`
+	Act  json.RawMessage `json:"act,omitempty"`
 }
 
 // standing is what the disk says of a step.
@@ -57,7 +67,7 @@ type kind interface {
 	check(Step) error
 	undoable() bool
 	describe(Step) string
-	byHand(Step) []string
+	byHand(Step, Change) []string
 	// prepare reads what the undo will need, before the step is written down.
 	prepare(ctx context.Context, j *Journal, s Step) (Step, error)
 	// look tells from the live system whether the step is in effect. A [*RefusedError]
@@ -79,6 +89,10 @@ func kindOf(k StepKind) (kind, error) {
 		return deactivating{}, nil
 	case Start:
 		return starting{}, nil
+	case Content:
+		return replacing{}, nil
+	case Act:
+		return acting{}, nil
 	}
 	return nil, fmt.Errorf("unknown kind of step %q: a newer wpmend may have written it", k)
 }

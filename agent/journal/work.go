@@ -19,8 +19,12 @@ type work struct {
 	// again: an earlier undo may have died after it wrote an option and before the
 	// object cache was told.
 	again bool
-	notes []string
-	names []string // options of which a cache may hold another value than the database
+	// giving up a change in the midst of its steps, of which some may never have been done.
+	giving  bool
+	changed bool // a file was put back
+	failed  bool // a step could not be undone
+	notes   []string
+	names   []string // options of which a cache may hold another value than the database
 }
 
 // note adds to what the record will say, once.

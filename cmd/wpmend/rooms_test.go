@@ -19,7 +19,7 @@ import (
 // agent nor each other.
 var rooms = map[string][]string{
 	"cmd/wpmend":             {"agent", "agent/bisect", "agent/config", "agent/diagnose", "agent/history", "agent/lock", "agent/probe", "agent/report", "agent/site"},
-	"agent":                  {"agent/bisect", "agent/config", "agent/diagnose", "agent/evidence", "agent/history", "agent/journal", "agent/lock", "agent/probe", "agent/redact", "agent/remedy", "agent/report", "agent/shadow", "agent/site", "agent/watch", "php/fpm", "wp"},
+	"agent":                  {"agent/bisect", "agent/config", "agent/diagnose", "agent/evidence", "agent/gateway", "agent/history", "agent/journal", "agent/lock", "agent/probe", "agent/redact", "agent/remedy", "agent/report", "agent/shadow", "agent/site", "agent/watch", "php/fpm", "wp"},
 	"agent/bisect":           {},
 	"agent/config":           {"wp"},
 	"agent/diagnose":         {"agent/gateway", "agent/probe", "php/errlog", "wp"},
@@ -31,7 +31,7 @@ var rooms = map[string][]string{
 	"agent/probe":            {"agent/gateway", "agent/site", "php/errlog", "php/fcgi", "php/fpm", "wp"},
 	"agent/redact":           {},
 	"agent/report":           {"agent/diagnose", "agent/history", "agent/redact"},
-	"agent/remedy":           {"agent/journal", "agent/site", "wp"},
+	"agent/remedy":           {"agent/gateway", "agent/journal", "agent/site", "php/fpm", "wp"},
 	"agent/shadow":           {"agent/probe", "agent/site", "php/errlog", "php/fcgi", "php/fpm", "wp"},
 	"agent/site":             {"agent/gateway", "php/fpm", "php/process", "wp"},
 	"agent/watch":            {},
