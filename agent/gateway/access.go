@@ -88,15 +88,13 @@ func parseCombined(line string) (rec AccessRecord, ok bool) {
 	}
 }
 
-// accessLayout is strftime's %d/%b/%Y:%H:%M:%S %z (ngx_time_update; Apache's %t).
-const accessLayout = "02/Jan/2006:15:04:05 -0700"
-
 func accessTime(s string) (t time.Time, rest string, ok bool) {
-	if len(s) < len(accessLayout)+1 || s[len(accessLayout)] != ']' {
+	const end = len("22/Nov/2026:20:59:13 +0100")
+	if len(s) <= end || s[end] != ']' {
 		return t, "", false
 	}
-	t, err := time.Parse(accessLayout, s[:len(accessLayout)])
-	return t, s[len(accessLayout)+1:], err == nil && t.Year() >= 1970
+	t, ok = parseAccessStamp(s[:end])
+	return t, s[end+1:], ok
 }
 
 // who reads what stands before the time: a host comes before the client's address.

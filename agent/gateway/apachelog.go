@@ -90,11 +90,10 @@ func parseApacheRecord(line string, loc *time.Location) (LogRecord, bool) {
 	if !ok {
 		return rec, false
 	}
-	t, err := time.ParseInLocation("Mon Jan 02 15:04:05 2006", stamp, loc)
-	if err != nil || t.Year() < 1970 {
+	if rec.Time, ok = parseApacheStamp(stamp, loc); !ok {
 		return rec, false
 	}
-	rec.Time = t
+	var err error
 	field, rest, ok := bracketed(rest)
 	if !ok {
 		return rec, false

@@ -92,3 +92,16 @@ Stack trace:
 		benchmarkScan(b, "2026/11/22 20:59:13 [error] 1#1: \""+strings.Repeat(", client: a, server: b, request: \"", 250)+"\n")
 	})
 }
+
+func BenchmarkScanAccess(b *testing.B) {
+	text := strings.Repeat(`192.0.2.1 - - [22/Nov/2026:20:59:13 +0100] "GET /shop/?p=12 HTTP/1.1" 200 17326 "https://a.example/" "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
+2001:db8::7 - bob [22/Nov/2026:20:59:14 +0100] "POST /wp-admin/admin-ajax.php HTTP/2.0" 502 150 "-" "curl/8.1"
+`, 40<<10)
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		n := 0
+		if err := ScanAccess(strings.NewReader(text), time.UTC, func(AccessRecord) bool { n++; return true }); err != nil || n == 0 {
+			b.Fatal(n, err)
+		}
+	}
+}

@@ -24,17 +24,15 @@ func parseRecord(text string, loc *time.Location) (LogRecord, bool) {
 	if !ok {
 		return rec, false
 	}
-	// A day that does not exist, or that lies before all clocks of Unix, is no record.
-	t, err := time.ParseInLocation(stampLayout, stamp, loc)
-	if err != nil || t.Year() < 1970 {
+	if rec.Time, ok = parseStamp(stamp, loc); !ok {
 		return rec, false
 	}
-	rec.Time = t
 	if rec.Level, rest, ok = strings.Cut(rest, "] "); !ok || !isLevel(rec.Level) {
 		return rec, false
 	}
 	who, rest, ok := strings.Cut(rest, ": ")
 	pid, tid, hash := strings.Cut(who, "#")
+	var err error
 	if rec.PID, err = strconv.Atoi(pid); !ok || !hash || err != nil {
 		return rec, false
 	}

@@ -1,9 +1,8 @@
 package errlog
 
 import (
+	"bytes"
 	"io"
-	"regexp"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -47,17 +46,6 @@ type Said struct {
 	Stream, Text string // Stream is "stdout" or "stderr"
 }
 
-// The patterns come from zlog.c, fpm_children.c, fpm_process_ctl.c, fpm_request.c and fpm_stdio.c of php-src. A
-// visitor chooses the URI but not the script, so the script ends at the first mark that can end it and the URI at
-// the last.
-var (
-	fpmHead = regexp.MustCompile(`^(ALERT|ERROR|WARNING|NOTICE|DEBUG): (?:pid \d+, \w+\(\), line \d+: )?(?:\[pool ([^\]]+)\] )?`)
-	fpmExit = regexp.MustCompile(`^child (\d+) exited (?:with code (\d+)|on signal (\d+) \(([A-Z0-9]*)( - core dumped)?\)) after (\d+\.\d+) seconds from start$`)
-	fpmMax  = regexp.MustCompile(`^server reached (?:pm\.)?max_children setting \((\d+)\), consider raising it$`)
-	fpmSlow = regexp.MustCompile(`^child (\d+), script '(.*?)' \(request: "(\S*) (.*)"\) (?:executing too slow|execution timed out) \((\d+\.\d+) sec\), (logging|terminating)$`)
-	fpmSaid = regexp.MustCompile(`^child (\d+) said into (stdout|stderr): "(.*)$`)
-)
-
 // ScanFPM yields the records of an FPM log, whose times are in loc (nil: the host's zone), until it ends or yield
 // returns false. Lines that are no record of their own belong to the one before. The only errors are those of r.
 func ScanFPM(r io.Reader, loc *time.Location, yield func(FPMRecord) bool) error {
@@ -72,73 +60,194 @@ func isFPMHead(line []byte) bool {
 	if !isStamp(line) {
 		return false
 	}
-	_, _, after, ok := cutStamp(string(line[:min(len(line), 128)]))
-	level, _, colon := strings.Cut(after, ": ")
-	if !ok || !colon {
+	end := bytes.IndexByte(line[clockEnd:min(len(line), clockEnd+zoneRoom)], ']')
+	if end < 0 {
 		return false
 	}
-	switch level {
-	case "ALERT", "ERROR", "WARNING", "NOTICE", "DEBUG":
-		return true
+	rest := line[clockEnd+end+1:]
+	if len(rest) > 0 && rest[0] == ' ' {
+		rest = rest[1:]
+	}
+	for _, level := range fpmLevels {
+		if len(rest) > len(level)+1 && string(rest[:len(level)]) == level && rest[len(level)] == ':' && rest[len(level)+1] == ' ' {
+			return true
+		}
 	}
 	return false
 }
 
+// fpmLevels are those of zlog.c, the most frequent first.
+var fpmLevels = [...]string{"WARNING", "NOTICE", "ERROR", "ALERT", "DEBUG"}
+
 func parseFPM(text string, loc *time.Location) (FPMRecord, bool) {
 	clock, fraction, after, ok := cutStamp(text)
-	head := fpmHead.FindStringSubmatch(after)
-	if !ok || head == nil {
+	if !ok {
 		return FPMRecord{}, false
 	}
-	rec := FPMRecord{Time: localStamp(clock, loc), Level: head[1], Pool: head[2], Text: after[len(head[0]):]}
-	if d, err := time.ParseDuration("0" + fraction + "s"); err == nil && !rec.Time.IsZero() {
-		rec.Time = rec.Time.Add(d)
+	c := cursor(after)
+	var rec FPMRecord
+	for _, level := range fpmLevels {
+		if rest, ok := strings.CutPrefix(after, level); ok && strings.HasPrefix(rest, ": ") {
+			rec.Level, c = level, cursor(rest[2:])
+		}
+	}
+	if rec.Level == "" {
+		return FPMRecord{}, false
+	}
+	c.debugPlace()
+	if rest, ok := strings.CutPrefix(string(c), "[pool "); ok {
+		if pool, text, ok := strings.Cut(rest, "]"); ok && pool != "" && strings.HasPrefix(text, " ") {
+			rec.Pool, c = pool, cursor(text[1:])
+		}
+	}
+	rec.Text = string(c)
+	rec.Time = localStamp(clock, loc)
+	if fraction != "" && !rec.Time.IsZero() {
+		if f := cursor("0" + fraction); fraction[0] == '.' {
+			if d, ok := f.seconds(); ok && f == "" {
+				rec.Time = rec.Time.Add(d)
+			}
+		}
 	}
 	// What a worker prints undecorated is joined to the record before; that one is still what its first line says.
 	first, _, _ := strings.Cut(rec.Text, "\n")
+	c = cursor(first)
 	switch {
-	case strings.HasPrefix(first, "child "):
-		rec.parseChild(first)
-	case strings.HasPrefix(first, "server reached "):
-		if m := fpmMax.FindStringSubmatch(first); m != nil {
-			rec.MaxChildren = atoi(m[1])
+	case c.word("child "):
+		rec.parseChild(c)
+	case c.word("server reached "):
+		c.word("pm.")
+		if c.word("max_children setting (") {
+			if n, ok := c.digits(); ok && c == "), consider raising it" {
+				rec.MaxChildren = n
+			}
 		}
 	}
 	return rec, true
 }
 
-// parseChild reads the records about one worker.
-func (rec *FPMRecord) parseChild(first string) {
-	if m := fpmExit.FindStringSubmatch(first); m != nil {
-		rec.Exit = &Exit{
-			PID: atoi(m[1]), Code: atoi(m[2]), Signal: atoi(m[3]), SignalName: m[4],
-			Core: m[5] != "", After: seconds(m[6]),
-		}
-	} else if m := fpmSlow.FindStringSubmatch(first); m != nil {
-		rec.Slow = &Slow{
-			PID: atoi(m[1]), Script: m[2], Method: m[3], URI: m[4],
-			After: seconds(m[5]), Terminated: m[6] == "terminating",
-		}
-	} else if m := fpmSaid.FindStringSubmatch(first); m != nil {
-		// A line past log_limit is wrapped, and only its last part has the closing quote.
-		rec.Said = &Said{PID: atoi(m[1]), Stream: m[2], Text: strings.TrimSuffix(m[3], `"`)}
+// debugPlace takes off where in FPM's source a record comes from, as its debug log says: "pid 7, fpm_main(), line 12: ".
+func (c *cursor) debugPlace() {
+	d := *c
+	if !d.word("pid ") {
+		return
+	}
+	if _, ok := d.digits(); !ok || !d.word(", ") {
+		return
+	}
+	end := 0
+	for end < len(d) && (isDigit(d[end]) || d[end] == '_' || 'a' <= d[end]|0x20 && d[end]|0x20 <= 'z') {
+		end++
+	}
+	if end == 0 {
+		return
+	}
+	d = d[end:]
+	if !d.word("(), line ") {
+		return
+	}
+	if _, ok := d.digits(); ok && d.word(": ") {
+		*c = d
 	}
 }
 
-// atoi reads digits that a pattern has matched; a number that fits no int is 0, like none.
-func atoi(s string) int {
-	n, err := strconv.Atoi(s)
-	if err != nil {
-		return 0
+// parseChild reads the records about one worker, behind "child ": fpm_children.c, fpm_request.c and fpm_stdio.c of
+// php-src.
+func (rec *FPMRecord) parseChild(c cursor) {
+	pid, ok := c.digits()
+	switch {
+	case !ok:
+	case c.word(" exited "):
+		rec.Exit = c.exit(pid)
+	case c.word(", script '"):
+		rec.Slow = c.slow(pid)
+	case c.word(" said into "):
+		rec.Said = c.said(pid)
 	}
-	return n
 }
 
-// seconds reads "2.180000"; what fits no duration is 0.
-func seconds(s string) time.Duration {
-	d, err := time.ParseDuration(s + "s")
-	if err != nil {
-		return 0
+func (c cursor) exit(pid int) *Exit {
+	e := Exit{PID: pid}
+	var ok bool
+	switch {
+	case c.word("with code "):
+		if e.Code, ok = c.digits(); !ok {
+			return nil
+		}
+	case c.word("on signal "):
+		if e.Signal, ok = c.digits(); !ok || !c.word(" (") {
+			return nil
+		}
+		end := 0
+		for end < len(c) && (isDigit(c[end]) || 'A' <= c[end] && c[end] <= 'Z') {
+			end++
+		}
+		e.SignalName, c = string(c[:end]), c[end:]
+		e.Core = c.word(" - core dumped")
+		if !c.word(")") {
+			return nil
+		}
+	default:
+		return nil
 	}
-	return d
+	if !c.word(" after ") {
+		return nil
+	}
+	if e.After, ok = c.seconds(); !ok || c != " seconds from start" {
+		return nil
+	}
+	return &e
+}
+
+// slow reads "SCRIPT' (request: "METHOD URI") executing too slow (2.18 sec), logging". A visitor chooses the URI but not
+// the script, so the script ends at the first mark that can end it and the URI at the last.
+func (c cursor) slow(pid int) *Slow {
+	s := Slow{PID: pid}
+	text, logged := strings.CutSuffix(string(c), " sec), logging")
+	if !logged {
+		if text, s.Terminated = strings.CutSuffix(string(c), " sec), terminating"); !s.Terminated {
+			return nil
+		}
+	}
+	const tooSlow, timedOut = `") executing too slow (`, `") execution timed out (`
+	end, mark := strings.LastIndex(text, tooSlow), tooSlow
+	if i := strings.LastIndex(text, timedOut); i > end {
+		end, mark = i, timedOut
+	}
+	if end < 0 {
+		return nil
+	}
+	tail := cursor(text[end+len(mark):])
+	var ok bool
+	if s.After, ok = tail.seconds(); !ok || tail != "" {
+		return nil
+	}
+	text = text[:end]
+	const request = `' (request: "`
+	for from := 0; ; {
+		i := strings.Index(text[from:], request)
+		if i < 0 {
+			return nil
+		}
+		i += from
+		asked := text[i+len(request):]
+		if space := strings.IndexAny(asked, " \t\f\r"); space >= 0 && asked[space] == ' ' {
+			s.Script, s.Method, s.URI = text[:i], asked[:space], asked[space+1:]
+			return &s
+		}
+		from = i + 1
+	}
+}
+
+func (c cursor) said(pid int) *Said {
+	s := Said{PID: pid, Stream: "stdout"}
+	if !c.word("stdout: \"") {
+		if !c.word("stderr: \"") {
+			return nil
+		}
+		s.Stream = "stderr"
+	}
+	// A line past log_limit is wrapped, and only its last part has the closing quote.
+	s.Text = strings.TrimSuffix(string(c), `"`)
+	return &s
 }

@@ -1,29 +1,26 @@
 package errlog
 
-import (
-	"regexp"
-	"strconv"
-	"strings"
-)
+import "strings"
 
-var (
-	frameCall = regexp.MustCompile(`^(.+?)\((\d+)\): (.*)$`)
-	frameMain = "{main}"
-)
+const frameMain = "{main}"
 
 // parseFrames reads the "#0 FILE(LINE): CALL" lines that follow "Stack trace:", as far as they are numbered without
 // a gap; a second trace begins again at #0 and so ends the first. Lines between are the rest of an argument.
 func parseFrames(text string) []Frame {
 	var frames []Frame
-	for line := range strings.SplitSeq(text, "\n") {
-		call, ok := strings.CutPrefix(line, "#"+strconv.Itoa(len(frames))+" ")
-		if !ok {
+	for len(text) > 0 {
+		var line string
+		line, text, _ = strings.Cut(text, "\n")
+		call := cursor(line)
+		numbered := call.word("#")
+		n, ok := call.digits()
+		if !numbered || !ok || n != len(frames) || n > 0 && line[1] == '0' || n == 0 && len(line)-len(call) != 2 || !call.word(" ") {
 			if len(frames) > 0 && strings.HasPrefix(line, "#0 ") {
 				break
 			}
 			continue
 		}
-		frame, whole := parseFrame(call)
+		frame, whole := parseFrame(string(call))
 		if !whole {
 			break
 		}
@@ -44,13 +41,30 @@ func parseFrame(call string) (Frame, bool) {
 		function, whole := withoutArguments(name)
 		return Frame{Func: function}, whole
 	}
-	m := frameCall.FindStringSubmatch(call)
-	if m == nil {
+	place, line, rest, ok := calledAt(call)
+	if !ok {
 		return Frame{}, false
 	}
-	function, whole := withoutArguments(m[3])
-	file, line := realPlace(m[1], atoi(m[2]))
+	function, whole := withoutArguments(rest)
+	file, line := realPlace(place, line)
 	return Frame{Func: function, File: file, Line: line}, whole
+}
+
+// calledAt splits "FILE(LINE): CALL" at the first place that can be its line.
+func calledAt(s string) (file string, line int, call string, ok bool) {
+	for from := 1; from < len(s); {
+		i := strings.IndexByte(s[from:], '(')
+		if i < 0 {
+			break
+		}
+		i += from
+		c := cursor(s[i+1:])
+		if n, ok := c.digits(); ok && c.word("): ") {
+			return s[:i], n, string(c), true
+		}
+		from = i + 1
+	}
+	return "", 0, "", false
 }
 
 // withoutArguments cuts "ns\fn('secret')" to its name; a name without arguments was itself cut off. A closure's name

@@ -49,7 +49,8 @@ func startsMessage(line []byte) bool {
 }
 
 func isKind(line []byte) bool {
-	return bytes.HasPrefix(line, []byte("PHP ")) && phpHead.Match(line)
+	_, _, ok := kindOf(string(line[:min(len(line), 64)]))
+	return ok
 }
 
 // trimMessagePrefix takes off what FPM puts before a message: in its log with fastcgi.logging = 0 also the level.
