@@ -19,7 +19,7 @@ const startTimeout = 20 * time.Second
 
 // journalDeps is what the journal needs of the other rooms.
 func (a *Agent) journalDeps() journal.Deps {
-	return journal.Deps{Options: options{a}, Start: startMaster, Forget: a.forget,
+	return journal.Deps{Options: options{a}, Start: startMaster, Act: a.act, Forget: a.forget,
 		Lock: func(root string) (func(), error) { return a.holdRoot(context.Background(), root, "recover") }}
 }
 
