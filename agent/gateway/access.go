@@ -99,15 +99,13 @@ func accessTime(s string) (t time.Time, rest string, ok bool) {
 
 // who reads what stands before the time: a host comes before the client's address.
 func (rec *AccessRecord) who(s string) {
-	words := strings.Fields(s)
-	if len(words) == 0 {
-		return
-	}
-	rec.Client = words[0]
-	if len(words) > 1 && !isAddress(words[0]) && isAddress(words[1]) {
-		rec.Client = words[1]
+	first, rest, _ := strings.Cut(strings.TrimLeft(s, " "), " ")
+	second, _, _ := strings.Cut(strings.TrimLeft(rest, " "), " ")
+	rec.Client = first
+	if second != "" && second != "-" && !isAddress(first) && isAddress(second) {
+		rec.Client = second
 		if rec.Host == "" {
-			rec.Host = logHost(words[0])
+			rec.Host = logHost(first)
 		}
 	}
 	rec.Client = strings.TrimSuffix(rec.Client, ",") // of X-Forwarded-For's list
@@ -133,23 +131,29 @@ func (rec *AccessRecord) what(s string) bool {
 	if end < 0 {
 		return false
 	}
-	if !rec.request(unescaped(s[:end])) {
+	if !rec.request(unescapeLog(s[:end])) {
 		return false
 	}
-	words := strings.Fields(s[end+1 : min(len(s), end+1+maxNumbers)])
-	if len(words) == 0 {
-		return false
-	}
-	status, ok := statusOf(words[0])
+	word, numbers, _ := strings.Cut(strings.TrimLeft(s[end+1:min(len(s), end+1+maxNumbers)], " "), " ")
+	status, ok := statusOf(word)
 	rec.Status, rec.Bytes = status, -1
-	if len(words) > 1 && words[1] == "-" {
+	if word, _, _ = strings.Cut(strings.TrimLeft(numbers, " "), " "); word == "-" {
 		rec.Bytes = 0 // Apache's %b for an empty body
-	} else if len(words) > 1 {
-		if n, err := strconv.ParseInt(words[1], 10, 64); err == nil && n >= 0 {
+	} else if word != "" {
+		if n, err := strconv.ParseInt(word, 10, 64); err == nil && n >= 0 {
 			rec.Bytes = n
 		}
 	}
 	return ok
+}
+
+func isMethod(s string) bool {
+	for i := range len(s) {
+		if (s[i] < 'A' || s[i] > 'Z') && s[i] != '-' && s[i] != '_' {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // maxNumbers is room for a status and a number of bytes.
@@ -163,7 +167,7 @@ func statusOf(s string) (int, bool) {
 // request reads `METHOD URI[ PROTOCOL]`; the URI may hold blanks where a visitor sent them.
 func (rec *AccessRecord) request(line string) bool {
 	method, rest, ok := strings.Cut(line, " ")
-	if !ok || method == "" || strings.Trim(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-_") != "" {
+	if !ok || !isMethod(method) {
 		return false
 	}
 	if i := strings.LastIndex(rest, " HTTP/"); i >= 0 {
@@ -171,41 +175,6 @@ func (rec *AccessRecord) request(line string) bool {
 	}
 	rec.Method, rec.URI = method, rest
 	return rest != ""
-}
-
-// unescaped undoes what servers write for bytes that would break a line: \xHH, and Apache's \" \\ \n ….
-func unescaped(s string) string {
-	if !strings.ContainsRune(s, '\\') {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] != '\\' || i+1 == len(s) {
-			b.WriteByte(s[i])
-			continue
-		}
-		i++
-		switch c := s[i]; c {
-		case 'x':
-			if i+2 < len(s) {
-				if n, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
-					b.WriteByte(byte(n))
-					i += 2
-					continue
-				}
-			}
-			b.WriteString(`\x`)
-		case 'n':
-			b.WriteByte('\n')
-		case 't':
-			b.WriteByte('\t')
-		case 'r':
-			b.WriteByte('\r')
-		default: // the sign itself: a quote, a backslash
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
 }
 
 // maxLogUsers bounds Gateway.LogUsers: who shares a log with so many needs no whole list.

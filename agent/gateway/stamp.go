@@ -22,7 +22,7 @@ func parseApacheStamp(s string, loc *time.Location) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	rest, nanoseconds := s[len(clock):], 0
-	if rest[0] == '.' {
+	if len(rest) > 1 && rest[0] == '.' && '0' <= rest[1] && rest[1] <= '9' {
 		unit := int(time.Second)
 		for rest = rest[1:]; rest != "" && '0' <= rest[0] && rest[0] <= '9' && unit > 1; rest = rest[1:] {
 			unit /= 10
