@@ -48,12 +48,15 @@ func (v *Private) Activity() ([]Activity, error) {
 }
 
 // workers are the host's PIDs of the master's children.
-func (v *Private) workers() ([]int, error) {
-	master := strconv.Itoa(v.master.PID)
-	text, err := os.ReadFile(filepath.Join("/proc", master, "task", master, "children"))
+func (v *Private) workers() ([]int, error) { return children(v.master.PID) }
+
+// children are the PIDs of a process's children.
+func children(pid int) ([]int, error) {
+	parent := strconv.Itoa(pid)
+	text, err := os.ReadFile(filepath.Join("/proc", parent, "task", parent, "children"))
 	if err != nil {
 		// Kernels without CONFIG_PROC_CHILDREN.
-		return v.listWorkers()
+		return listChildren(pid)
 	}
 	var pids []int
 	for field := range strings.FieldsSeq(string(text)) {
@@ -64,14 +67,14 @@ func (v *Private) workers() ([]int, error) {
 	return pids, nil
 }
 
-func (v *Private) listWorkers() ([]int, error) {
+func listChildren(parent int) ([]int, error) {
 	procs, err := process.List()
 	if err != nil {
 		return nil, err
 	}
 	var pids []int
 	for _, p := range procs {
-		if p.PPID == v.master.PID {
+		if p.PPID == parent {
 			pids = append(pids, p.PID)
 		}
 	}

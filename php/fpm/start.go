@@ -36,7 +36,7 @@ func (m Master) plan(systemd bool) (argv []string, how string, err error) {
 	if m.Config == "" || m.Binary == "" {
 		return nil, "", errors.New("how to start php-fpm is unknown: its binary and its configuration were never seen")
 	}
-	if systemd && strings.HasSuffix(m.Unit, ".service") && !strings.HasPrefix(m.Unit, transient) {
+	if systemd && m.unitCanStart() {
 		return []string{"systemctl", "start", "--", m.Unit}, "the unit " + m.Unit, nil
 	}
 	if _, err := trusted(m.Binary); err != nil {
@@ -58,7 +58,8 @@ func (m Master) plan(systemd bool) (argv []string, how string, err error) {
 }
 
 // Start starts a master that does not run, by its StartPlan, and waits until all its sockets accept. The configuration
-// is read again and tested first, so a broken one is an error with FPM's own words. Without systemd the daemon has its
+// is read again and tested first, so a broken one is an error with FPM's own words. A unit that systemd has given up
+// on (start-limit-hit) or stopped for good (oom-kill with OOMPolicy=stop) is started all the same. Without systemd the daemon has its
 // own session but stays in our control group, which nothing ends as a whole there.
 func Start(ctx context.Context, m Master) (Master, error) {
 	if _, ok := ctx.Deadline(); !ok {
@@ -81,6 +82,11 @@ func Start(ctx context.Context, m Master) (Master, error) {
 	}
 	if err := m.Test(ctx); err != nil {
 		return Master{}, err
+	}
+	if argv[0] == "systemctl" {
+		if err := resetFailed(ctx, m.Unit); err != nil {
+			return Master{}, fmt.Errorf("start php-fpm by %s: %w", how, err)
+		}
 	}
 	mark, _ := errlog.MarkFile(m.ErrorLog)
 	if err := launch(ctx, argv, m.Env); err != nil {

@@ -2,8 +2,10 @@ package fpm
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -19,13 +21,70 @@ func askUnit(ctx context.Context, unit string) (args, env []string) {
 	if !systemdRuns() {
 		return nil, nil
 	}
-	cmd := exec.CommandContext(ctx, "systemctl", "show", "--property=ExecStart", "--property=Environment", "--", unit)
-	cmd.WaitDelay = time.Second
-	out, err := cmd.Output()
+	out, err := systemctl(ctx, "show", "--property=ExecStart", "--property=Environment", "--", unit)
 	if err != nil {
 		return nil, nil
 	}
-	return parseUnit(string(out))
+	return parseUnit(out)
+}
+
+// systemctl runs it and gives its output; what it complained of is in the error.
+func systemctl(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "systemctl", args...)
+	cmd.Env, cmd.Dir, cmd.WaitDelay = cleanEnv(nil), "/", time.Second
+	var out, complaint bounded
+	cmd.Stdout, cmd.Stderr = &out, &complaint
+	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		return "", fmt.Errorf("systemctl %s: %w: %s", strings.Join(args, " "), err, strings.ToValidUTF8(strings.TrimSpace(complaint.String()), "?"))
+	}
+	return out.String(), nil
+}
+
+// byUnit says whether systemd runs the master as the main process of a unit of its own, so that the unit is how it is
+// reloaded and restarted. A master that somebody started by hand, or that another service's script started, only lives
+// in the control group of that.
+func (m Master) byUnit(ctx context.Context) bool {
+	if !m.unitCanStart() || m.Process.PID == 0 || !systemdRuns() {
+		return false
+	}
+	pid, err := mainPID(ctx, m.Unit)
+	return err == nil && pid == m.Process.PID
+}
+
+// unitCanStart: a unit is known that outlives its master.
+func (m Master) unitCanStart() bool {
+	return strings.HasSuffix(m.Unit, ".service") && !strings.HasPrefix(m.Unit, transient)
+}
+
+// mainPID is the main process of a unit, 0 for none.
+func mainPID(ctx context.Context, unit string) (int, error) {
+	out, err := systemctl(ctx, "show", "--property=MainPID", "--value", "--", unit)
+	if err != nil {
+		return 0, err
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(out))
+	if err != nil {
+		return 0, fmt.Errorf("the main process of %s: %w", unit, err)
+	}
+	return pid, nil
+}
+
+// resetFailed lets a unit be started again that systemd gave up on: after a start limit was hit, start is refused
+// until then (systemd.unit(5), StartLimitIntervalSec=).
+func resetFailed(ctx context.Context, unit string) error {
+	out, err := systemctl(ctx, "show", "--property=LoadState", "--value", "--", unit)
+	if err != nil {
+		return err
+	}
+	if state := strings.TrimSpace(out); state != "loaded" {
+		return fmt.Errorf("the unit %s cannot be started: it is %s", unit, state)
+	}
+	// It fails for a unit that systemd does not keep in mind, and then there is nothing to reset.
+	_, _ = systemctl(ctx, "reset-failed", "--", unit)
+	return ctx.Err()
 }
 
 // parseUnit reads `systemctl show -p ExecStart -p Environment`.

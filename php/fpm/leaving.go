@@ -1,0 +1,99 @@
+package fpm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"wpmend/php/process"
+)
+
+// leaving watches the workers of a master that is about to end them.
+type leaving struct {
+	begun   time.Time
+	workers []leaver
+}
+
+// leaver is one worker, held by a descriptor so that its PID is never taken for another's.
+type leaver struct {
+	pid  int
+	fd   int
+	busy bool
+}
+
+// watch holds on to all workers that the master has now.
+func (m Master) watch(busy []running) (*leaving, error) {
+	pids, err := children(m.Process.PID)
+	if err != nil {
+		return nil, err
+	}
+	l := &leaving{begun: time.Now()}
+	for _, pid := range pids {
+		fd, err := unix.PidfdOpen(pid, 0)
+		if errors.Is(err, unix.ESRCH) {
+			continue
+		}
+		if err != nil {
+			l.close()
+			return nil, fmt.Errorf("watch worker %d: %w", pid, err)
+		}
+		p, err := process.Read(pid)
+		if err != nil || p.PPID != m.Process.PID {
+			_ = unix.Close(fd)
+			continue
+		}
+		l.workers = append(l.workers, leaver{pid, fd, slices.ContainsFunc(busy, func(r running) bool { return r.PID == pid && r.Start == p.Start })})
+	}
+	return l, nil
+}
+
+func (l *leaving) close() {
+	for _, w := range l.workers {
+		_ = unix.Close(w.fd)
+	}
+}
+
+// wait waits until all workers have gone, and counts those whose request did not get to its own end: within is how
+// long FPM lets them finish.
+func (l *leaving) wait(ctx context.Context, within time.Duration) (ended int, err error) {
+	left := slices.Clone(l.workers)
+	for len(left) > 0 {
+		if err := ctx.Err(); err != nil {
+			return ended, fmt.Errorf("worker %d does not end: %w", left[0].pid, err)
+		}
+		fds := make([]unix.PollFd, len(left))
+		for i, w := range left {
+			fds[i] = unix.PollFd{Fd: int32(w.fd), Events: unix.POLLIN}
+		}
+		if _, err := unix.Poll(fds, int(look/time.Millisecond)); err != nil && !errors.Is(err, unix.EINTR) {
+			return ended, fmt.Errorf("wait for the workers: %w", err)
+		}
+		late := time.Since(l.begun) >= within
+		var still []leaver
+		for i, w := range left {
+			switch {
+			case fds[i].Revents == 0:
+				still = append(still, w)
+			case w.busy && late:
+				ended++
+			}
+		}
+		left = still
+	}
+	return ended, nil
+}
+
+// kill ends what has not gone by itself.
+func (l *leaving) kill() error {
+	var errs []error
+	for _, w := range l.workers {
+		if err := unix.PidfdSendSignal(w.fd, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+			errs = append(errs, fmt.Errorf("end worker %d: %w", w.pid, err))
+		}
+	}
+	return errors.Join(errs...)
+}
