@@ -13,7 +13,7 @@ const maxShown = 12
 
 // secret is a line that sets what should not be shown: a file that is replaced may hold
 // passwords beside the lines that wpmend changes.
-var secret = regexp.MustCompile(`(?i)^(\s*(?:env\[|[^=\s]*(?:pass|secret|salt|token|key|auth))[^=\s]*[\s=]*[=\s]).+`)
+var secret = regexp.MustCompile(`(?i)^(.*?(?:env\[|pass|pw\b|secret|salt|token|auth|_key)[^=\s]*[\s=]+).+`)
 
 // difference says which lines go (-) and which come (+), and nothing of the others.
 func difference(before, after []byte) []string {

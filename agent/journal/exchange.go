@@ -185,7 +185,7 @@ func (w *work) tidied(s Step) (at *folder, now *held, err error) {
 	case err != nil:
 	case left.unfinished(s.File):
 		err = x.drop()
-	case now == nil && s.File.After == nil && left.is(s.File.Before):
+	case now == nil && s.File.After == nil && left.is(s.File.Before) && left.mode == s.File.Mode:
 		err = x.rename(x.spare, x.name, unix.RENAME_NOREPLACE)
 	case left.is(s.File.Before), left.is(s.File.After):
 		err = x.drop()

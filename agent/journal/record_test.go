@@ -257,6 +257,7 @@ func FuzzRecord(f *testing.F) {
 	f.Add([]byte(`{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","site_root":"/srv/x","state":"refused","steps":[{"kind":"option","site_root":"/srv/x","name":"active_plugins","plugins":["a/b.php"],"before":{"base64":"/w=="}}]}`))
 	f.Add([]byte(`{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","site_root":"/srv/x","state":"verified","batch":"b","steps":[{"kind":"setting","site_root":"/srv/x","name":"blog-2:template","before":"one","after":"two"}]}`))
 	f.Add([]byte(`{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","site_root":"/srv/x","state":"applied","undoing":true,"steps":[{"kind":"deactivate","site_root":"/srv/x","name":"network:active_sitewide_plugins","plugins":["a/b.php"],"before":"a:0:{}"}]}`))
+	f.Add([]byte(`{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","site_root":"/srv/x","state":"verified","until":"2026-01-02T03:04:05Z","steps":[{"kind":"act","when":"on-undo","act":{"do":"x","hand":["y"]}},{"kind":"content","site_root":"/srv/x","owners":[7],"file":{"path":"a/.user.ini","mode":{"uid":7,"gid":7,"mode":420},"was":null,"becomes":"YT0xCg=="}},{"kind":"content","file":{"path":"/etc/x","host":true,"mode":{"uid":0,"gid":0,"mode":420},"was":"","becomes":null}}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var c Change
 		if json.Unmarshal(data, &c) != nil || c.checkRecord(c.ID) != nil {
@@ -269,10 +270,13 @@ func FuzzRecord(f *testing.F) {
 					t.Errorf("%q leaves the root", rel)
 				}
 			}
+			if s.Kind == Content && !s.File.Host && !filepath.IsLocal(s.File.Path) {
+				t.Errorf("%q leaves the root", s.File.Path)
+			}
 		}
 		c.UndoByHand()
-		if len(c.Describe()) != len(c.Steps) {
-			t.Errorf("%q for %d steps", c.Describe(), len(c.Steps))
+		if said := c.Describe(); len(said) != len(c.Steps) || strings.Contains(strings.Join(said, ""), "\n") {
+			t.Errorf("%q for %d steps", said, len(c.Steps))
 		}
 		first, err := json.Marshal(c)
 		if err != nil {

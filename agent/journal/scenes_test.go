@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // scene is a change of one kind, with what happens to the site while it is in force.
@@ -19,6 +22,7 @@ type scene struct {
 	back      map[string]string
 	inForce   map[string]string // options while it is in force
 	renamed   map[string]string // what lies elsewhere while it is in force
+	files     map[string]string // below the place's folder, while it is in force; "" is none
 }
 
 const (
@@ -101,6 +105,41 @@ var scenes = []scene{
 		renamed:   plugins,
 		meanwhile: func(o *fileOptions) error { return o.set(`a:1:{i:0;s:11:"bar/bar.php";}`) },
 	},
+	{
+		name: "files",
+		plan: func(p place) ([]Change, error) {
+			mode := FileMode{UID: owner, GID: owner, Mode: 0o640}
+			return []Change{{SiteRoot: p.root, What: "tune", Why: "test", Actor: "test", Steps: []Step{
+				ActStep(OnUndo, loads),
+				ReplaceHostFile(p.host()+"/pool.conf", []byte("[www]\nlimit = 60\n")),
+				ReplaceHostFile(p.host()+"/own.conf", []byte("own\n")),
+				ReplaceFile(p.root, ".user.ini", []byte("a = 1\nb = 3\n"), []uint32{owner}, mode),
+				ReplaceFile(p.root, "wp-content/new.ini", []byte("new\n"), []uint32{owner}, mode),
+				ReplaceFile(p.root, "wp-content/old.ini", nil, []uint32{owner}, mode),
+				ActStep(OnApply, loads),
+			}}}, nil
+		},
+		files: map[string]string{"host/pool.conf": "[www]\nlimit = 60\n", "host/own.conf": "own\n", "site/.user.ini": "a = 1\nb = 3\n",
+			"site/wp-content/new.ini": "new\n", "site/wp-content/old.ini": "", "served": "own\n[www]\nlimit = 60\n"},
+		meanwhile: func(*fileOptions) error { return nil },
+	},
+}
+
+// configured lays out the files that the scene "files" is about.
+func (p place) configured(t testing.TB) {
+	t.Helper()
+	if err := errors.Join(os.Mkdir(p.host(), 0o755), os.WriteFile(p.host()+"/pool.conf", []byte("[www]\nlimit = 30\n"), 0o644),
+		p.act(t.Context(), loads)); err != nil {
+		t.Fatal(err)
+	}
+	p.write(t, ".user.ini", "a = 1\nb = 2\n")
+	p.write(t, "wp-content/old.ini", "old\n")
+	for _, name := range []string{".user.ini", "wp-content/old.ini"} {
+		p.own(t, name)
+		if err := errors.Join(os.Chmod(p.path(name), 0o604), unix.Setxattr(p.path(name), "user.who", []byte("me"), 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func sceneOf(name string) scene {
@@ -118,6 +157,9 @@ func (s scene) new(t testing.TB) place {
 	p := newPlace(t)
 	p.write(t, "wp-content/db.php", "<?php // foo's")
 	p.own(t, "wp-content/db.php")
+	if s.files != nil {
+		p.configured(t)
+	}
 	for name, value := range s.options {
 		if err := p.options.put(name, value); err != nil {
 			t.Fatal(err)
@@ -165,6 +207,11 @@ func (s scene) fixed(p place) error {
 		}
 		if _, err := os.Lstat(p.path(from)); err == nil {
 			return fmt.Errorf("%s is there", from)
+		}
+	}
+	for name, want := range s.files {
+		if got, err := os.ReadFile(filepath.Join(p.dir, name)); string(got) != want || (err != nil) != (want == "") {
+			return fmt.Errorf("%s is %q, %w; want %q", name, got, err, want)
 		}
 	}
 	for name, want := range s.inForce {

@@ -3,6 +3,7 @@ package journal
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -90,7 +91,7 @@ func (p place) own(t testing.TB, rel string) {
 }
 
 func (p place) deps() Deps {
-	return Deps{Options: p.options, Forget: p.options.forget, Lock: func(string) (func(), error) { return func() {}, nil }}
+	return Deps{Options: p.options, Forget: p.options.forget, Act: p.act, Lock: func(string) (func(), error) { return func() {}, nil }}
 }
 
 func (p place) open(t testing.TB) *Journal {
@@ -153,8 +154,37 @@ func (p place) snapshot(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return treeOf(t, p.root) + options
+	if _, err := os.Stat(p.host()); err != nil {
+		return treeOf(t, p.root) + options
+	}
+	served, err := os.ReadFile(p.dir + "/served")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return treeOf(t, p.root) + options + treeOf(t, p.host()) + "the server has loaded " + string(served)
 }
+
+// host is a folder of the host's configuration, which a server has loaded.
+func (p place) host() string { return filepath.Join(p.dir, "host") }
+
+// act lets that server load it again.
+func (p place) act(_ context.Context, what json.RawMessage) error {
+	names, err := filepath.Glob(p.host() + "/*.conf")
+	if err != nil || !bytes.Contains(what, []byte(`"load"`)) {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	var text []byte
+	for _, name := range names {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		text = append(text, data...)
+	}
+	return os.WriteFile(p.dir+"/served", text, 0o600)
+}
+
+var loads = json.RawMessage(`{"do":"load","words":"let the server load it","hand":["cat host/*.conf > served"]}`)
 
 func treeOf(t testing.TB, root string) string {
 	t.Helper()
@@ -178,6 +208,9 @@ func treeOf(t testing.TB, root string) string {
 			content = string(data)
 		case info.Mode()&fs.ModeSymlink != 0:
 			content, _ = os.Readlink(name)
+		}
+		if strings.HasSuffix(name, ".ini") || strings.HasSuffix(name, ".conf") {
+			st.Ino = 0 // of these only the content counts
 		}
 		rel, _ := filepath.Rel(root, name)
 		fmt.Fprintf(&b, "%s %v %d:%d inode %d %q\n", rel, info.Mode(), st.Uid, st.Gid, st.Ino, content)
