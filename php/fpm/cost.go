@@ -209,22 +209,19 @@ func poolOf(p process.Process) (pool string, ok bool) {
 	return strings.CutPrefix(p.Argv[0], "php-fpm: pool ")
 }
 
-// accepting says that a process stands in accept(2) on its descriptor 0, where FPM gives its workers the pool's socket
-// (fpm_stdio_init_child). What cannot be told counts as work.
+// accepting says that a process stands in accept(2), as a worker does between requests and hardly any script. What
+// cannot be told counts as work.
 func accepting(pid int) bool {
 	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "syscall"))
 	if err != nil {
 		return false
 	}
-	fields := strings.Fields(string(text))
-	if len(fields) < 2 || fields[1] != "0x0" {
-		return false
-	}
+	number, _, _ := strings.Cut(string(text), " ")
 	switch runtime.GOARCH {
 	case "amd64":
-		return fields[0] == "43" || fields[0] == "288"
+		return number == "43" || number == "288"
 	case "arm64":
-		return fields[0] == "202" || fields[0] == "242"
+		return number == "202" || number == "242"
 	}
 	return false
 }
