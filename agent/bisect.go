@@ -100,6 +100,8 @@ func (a *Agent) lookAgain(ctx context.Context, l *look, method string, f found) 
 // that could not be asked.
 func (a *Agent) searchable(l *look, o BisectOptions) error {
 	switch {
+	case l.unread != nil:
+		return l.unread
 	case l.wp.Database != nil:
 		return &Error{Kind: "database", Err: fmt.Errorf("no component is searched while the options cannot be read: %w", l.wp.Database),
 			Remedy: "wpmend check " + l.site.Domain}

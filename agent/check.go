@@ -27,6 +27,9 @@ func (a *Agent) check(ctx context.Context, l *look) (CheckReport, error) {
 	if !l.front.Outcome.Failing() && ctx.Err() == nil {
 		a.askLogs(ctx, l)
 	}
+	if l.unread != nil && !l.front.Outcome.Failing() {
+		return CheckReport{}, l.unread
+	}
 	a.explain(ctx, l)
 	return CheckReport{Site: ref(s), URL: l.front.URL, FromLog: l.logged, Healthy: l.front.Outcome == probe.Healthy, Outcome: l.front.Outcome,
 		Status: l.front.Status, Detail: l.front.Detail, Seconds: l.front.Took.Seconds(), Causes: l.causes, Notes: l.notes}, ctx.Err()

@@ -28,6 +28,10 @@ func (h *healing) startFPM(ctx context.Context) (done bool, err error) {
 
 // disableCulprits searches and switches off what the search convicts.
 func (h *healing) disableCulprits(ctx context.Context) (done bool, err error) {
+	if h.unread != nil {
+		h.report.Advice = append(h.report.Advice, fmt.Sprintf("The site's files cannot be read (%v), so no component is searched or switched off.", h.unread))
+		return true, h.escalate(ctx)
+	}
 	if h.wp.Database != nil {
 		h.report.Advice = append(h.report.Advice, fmt.Sprintf("The site's options cannot be read (%v), so no component is searched or switched off.", h.wp.Database))
 		return true, h.escalate(ctx)

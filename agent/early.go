@@ -62,7 +62,7 @@ func (h *healing) startEarly(ctx context.Context, weights map[string]float64) bo
 	if h.early != nil {
 		return true
 	}
-	if h.wp.Database != nil || h.site.Master.Process.PID == 0 {
+	if h.unread != nil || h.wp.Database != nil || h.site.Master.Process.PID == 0 {
 		return false
 	}
 	searching, cancel := context.WithCancel(ctx)

@@ -61,7 +61,7 @@ func (h *healing) run(ctx context.Context) error {
 	}
 	if !h.front.Outcome.Failing() {
 		h.report.State = StateHealthy
-		return nil
+		return h.unread
 	}
 	// The search takes the time that confirming takes anyway.
 	if h.agent.gather(ctx, h.look); remedyOf(h.causes) == diagnose.RemedyDisable {

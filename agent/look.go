@@ -58,6 +58,7 @@ type look struct {
 	chosen     bool // the user chose the requests
 	logged     bool // they come from a log, where anybody can write
 	wp         site.WordPress
+	unread     error          // why wp holds nothing: the site's files, wp-config.php above all, cannot be read
 	inspection *wp.Inspection // where the files alone did not tell
 	marks      evidence.Marks
 	front      probe.Result
@@ -71,7 +72,8 @@ type look struct {
 // target is the URL that reports name.
 func (l *look) target() *url.URL { return l.requests[0].Target }
 
-// begin reads the site and sets the marks behind which evidence counts.
+// begin reads the site and sets the marks behind which evidence counts. A site that
+// cannot be read is no error yet: that may be why it fails.
 func (a *Agent) begin(ctx context.Context, s site.Site, q Question) (*look, error) {
 	a.configs.Delete(s.Root) // the access to its database may have changed since
 	l := &look{site: s, notes: []string{}, chosen: !q.plain()}
@@ -90,8 +92,8 @@ func (a *Agent) begin(ctx context.Context, s site.Site, q Question) (*look, erro
 		}
 		l.requests = append(l.requests, r)
 	}
-	if err := a.read(ctx, l); err != nil {
-		return nil, err
+	if l.unread = a.read(ctx, l); ctx.Err() != nil {
+		return nil, ctx.Err()
 	}
 	var err error
 	l.marks, err = evidence.Mark(s)
@@ -136,7 +138,8 @@ func (a *Agent) beginHeld(ctx context.Context, s site.Site, q Question, doing st
 		return nil, nil, err
 	}
 	if err = a.settleBefore(l, touch); err == nil {
-		err = a.read(ctx, l)
+		l.unread = a.read(ctx, l)
+		err = ctx.Err()
 	}
 	if err != nil {
 		release()
@@ -168,6 +171,7 @@ func (a *Agent) gather(ctx context.Context, l *look) {
 		return
 	}
 	facts, err := l.marks.Gather(ctx, l.site, l.wp, l.front)
+	facts.Unread = l.unread
 	if facts.Socket.Refused {
 		// The gateway never got to PHP, so asking PHP itself adds something.
 		facts.Direct = probe.ByPool(ctx, l.site, l.target(), a.limits())

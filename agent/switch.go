@@ -30,6 +30,9 @@ func (a *Agent) Disable(ctx context.Context, s site.Site, component string) (Swi
 		return r, err
 	}
 	defer release()
+	if l.unread != nil {
+		return r, l.unread
+	}
 	change, err := remedy.Disable(s, l.wp, []string{component}, "", "wpmend disable")
 	if err != nil {
 		return r, refused(err)
@@ -58,6 +61,9 @@ func (a *Agent) Enable(ctx context.Context, s site.Site, component string) (Swit
 		return r, err
 	}
 	defer release()
+	if l.unread != nil {
+		return r, l.unread
+	}
 	change, err := a.switchedOffBy(s, l.wp, component)
 	if err != nil {
 		return r, err
