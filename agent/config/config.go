@@ -116,6 +116,10 @@ const (
 type Budget struct {
 	Site int `toml:"site" json:"site"`
 	Host int `toml:"host" json:"host"`
+	// Master is how often one PHP-FPM master may be reloaded or restarted.
+	Master int `toml:"master" json:"master"`
+	// Requests is how many running requests of other sites such a reload or restart may end.
+	Requests int `toml:"requests" json:"requests"`
 }
 
 // FPM tells what a running master's title cannot: how to start it again when no
@@ -134,7 +138,7 @@ func Default() Config {
 		Watch:  Watch{Every: Duration(10 * time.Second), Discover: Duration(time.Minute), Incidents: 2},
 		Probe:  Probe{Timeout: Duration(30 * time.Second), Body: 2 << 20, Verify: 5},
 		Search: Search{Outgoing: AllowOutgoing, Fix: RenameFix},
-		Budget: Budget{Site: 4, Host: 20},
+		Budget: Budget{Site: 4, Host: 20, Master: 2},
 	}
 }
 
@@ -247,6 +251,8 @@ func (c Config) fault() (key, msg string) {
 		{"verify", c.Probe.Verify, 1, 100},
 		{"site", c.Budget.Site, 0, 1000},
 		{"host", c.Budget.Host, 0, 10000},
+		{"master", c.Budget.Master, 0, 1000},
+		{"requests", c.Budget.Requests, 0, 10000},
 	} {
 		if b.v < b.min || b.v > b.max {
 			return b.key, fmt.Sprintf("%s: %d is not between %d and %d", b.key, b.v, b.min, b.max)

@@ -30,24 +30,20 @@ type Act struct {
 	// Workers of Pool are to be ended.
 	Workers []Worker `json:"workers,omitempty"`
 	Pool    string   `json:"pool,omitempty"`
-	// Force says that requests under way may be lost.
+	// Lose is how many running requests a reload or restart may end; those of Pool do not count, it is lost anyway.
+	Lose int `json:"lose,omitempty"`
+	// Force says that requests under way may be lost, no matter how many.
 	Force bool `json:"force,omitempty"`
 
 	// Gateway is without its vhosts.
 	Gateway *gateway.Gateway `json:"gateway,omitempty"`
-	Cache   *CacheEntries    `json:"cache,omitempty"`
+	Caches  []gateway.Cache  `json:"caches,omitempty"`
 }
 
 // Worker is one process of a pool: PID and Start together are unique since boot.
 type Worker struct {
 	PID   int    `json:"pid"`
 	Start uint64 `json:"start"` // as process.Process has it
-}
-
-// CacheEntries are the files of a gateway's cache that are to be dropped.
-type CacheEntries struct {
-	Zone string `json:"zone"`
-	Host string `json:"host"` // whose answers
 }
 
 // Step is the act as a step of a change.

@@ -19,7 +19,7 @@ import (
 // agent nor each other.
 var rooms = map[string][]string{
 	"cmd/wpmend":             {"agent", "agent/bisect", "agent/config", "agent/diagnose", "agent/history", "agent/lock", "agent/probe", "agent/report", "agent/site"},
-	"agent":                  {"agent/bisect", "agent/config", "agent/diagnose", "agent/evidence", "agent/gateway", "agent/history", "agent/journal", "agent/lock", "agent/probe", "agent/redact", "agent/remedy", "agent/report", "agent/shadow", "agent/site", "agent/watch", "php/fpm", "wp"},
+	"agent":                  {"agent/bisect", "agent/config", "agent/diagnose", "agent/evidence", "agent/gateway", "agent/history", "agent/journal", "agent/lock", "agent/probe", "agent/redact", "agent/remedy", "agent/report", "agent/shadow", "agent/site", "agent/watch", "php/fpm", "php/process", "wp"},
 	"agent/bisect":           {},
 	"agent/config":           {"wp"},
 	"agent/diagnose":         {"agent/gateway", "agent/probe", "php/errlog", "wp"},

@@ -149,7 +149,7 @@ func (m Master) controlTimeout() time.Duration {
 
 // loaded is when the master has read its configuration: at its start, or at the last reload that its log tells of.
 func (m Master) loaded() time.Time {
-	at := startedAt(m.Process)
+	at := time.Now().Add(-Age(m.Process))
 	if m.ErrorLog == "" {
 		return at
 	}
@@ -167,13 +167,13 @@ func (m Master) loaded() time.Time {
 	return at
 }
 
-// startedAt is when a process was started, as the clock of the wall shows it now; zero where the kernel does not tell.
-func startedAt(p process.Process) time.Time {
+// Age is how long ago a process was started.
+func Age(p process.Process) time.Duration {
 	var up unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &up); err != nil {
-		return time.Time{}
+		return 0
 	}
-	return time.Now().Add(time.Duration(p.Start)*tick - time.Duration(up.Nano()))
+	return time.Duration(up.Nano()) - time.Duration(p.Start)*tick
 }
 
 // busy are the master's workers that do anything but wait for a request.

@@ -21,6 +21,8 @@ import (
 type Allow struct {
 	// Requests is how many running requests it may end: 0 none, Any no matter how many.
 	Requests int
+	// Lost is a pool whose requests do not count: they fail anyway, or so do all of its sites.
+	Lost string
 	// Patience is how long to wait for a moment when no more than these would be ended.
 	Patience time.Duration
 }
@@ -101,6 +103,33 @@ func (m Master) Reload(ctx context.Context, allow Allow) (Effect, error) {
 	return e, nil
 }
 
+// of counts the requests of one pool.
+func of(busy []running, pool string) (n int) {
+	for _, r := range busy {
+		if r.pool == pool {
+			n++
+		}
+	}
+	return n
+}
+
+// Running is the master as it runs now: its process may have changed since m was seen, by a reload of somebody's. ok
+// is false where it does not run.
+func (m Master) Running() (now Master, ok bool, err error) {
+	p, err := m.find()
+	if err != nil || p.PID == 0 {
+		return m, false, err
+	}
+	m.Process = p
+	if m, err = loadWith(m); err != nil {
+		return m, false, err
+	}
+	if m.ErrorLog == "" {
+		m.ErrorLog = stderrFile(p.PID)
+	}
+	return m, true, nil
+}
+
 // bound is how long an action may take at most.
 func (m Master) bound(allow Allow) time.Duration {
 	if fresh, err := loadWith(m); err == nil {
@@ -137,7 +166,7 @@ func (m Master) quiet(ctx context.Context, allow Allow) (Cost, []running, error)
 		if err != nil {
 			return Cost{}, nil, err
 		}
-		if c.Kept || c.Running <= allow.Requests {
+		if c.Kept || len(busy)-of(busy, allow.Lost) <= allow.Requests {
 			return c, busy, nil
 		}
 		if !time.Now().Before(until) {

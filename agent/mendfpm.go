@@ -1,0 +1,246 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"wpmend/agent/diagnose"
+	"wpmend/agent/journal"
+	"wpmend/agent/remedy"
+	"wpmend/agent/site"
+	"wpmend/php/fpm"
+	"wpmend/php/process"
+)
+
+const (
+	// patience is how long a reload or restart waits for a moment when it costs no more than announced.
+	patience = 20 * time.Second
+	// sameAge is how far two readings of a worker's age may differ.
+	sameAge = 5 * time.Second
+)
+
+// reloadFPM is the remedy for what a master keeps in its memory and reads anew.
+func (h *healing) reloadFPM(ctx context.Context) (done bool, err error) {
+	return h.touch(ctx, func(t remedy.Touch) (journal.Change, error) {
+		var err error
+		if t.Cost, err = t.Master.ReloadCost(); err != nil {
+			return journal.Change{}, err
+		}
+		return t.Reload(h.site, h.id(), h.because())
+	})
+}
+
+// restartFPM is the remedy for a master that runs and does not serve. Where only its
+// memory is in question (OPcache) and not its sockets, a reload does the same and
+// loses nobody who waits.
+func (h *healing) restartFPM(ctx context.Context) (done bool, err error) {
+	if len(h.causes) > 0 && h.causes[0].Cause == diagnose.OPcachePoisoned {
+		return h.reloadFPM(ctx)
+	}
+	return h.touch(ctx, func(t remedy.Touch) (journal.Change, error) {
+		var err error
+		if t.Cost, err = t.Master.RestartCost(); err != nil {
+			return journal.Change{}, err
+		}
+		return t.Restart(h.site, h.id(), h.because())
+	})
+}
+
+// touch carries out a reload or restart, as far as the other sites of the master
+// allow it.
+func (h *healing) touch(ctx context.Context, describe func(remedy.Touch) (journal.Change, error)) (done bool, err error) {
+	m, up, err := h.site.Master.Running()
+	if err == nil && !up {
+		return h.startFPM(ctx)
+	}
+	if err == nil {
+		err = h.agent.mayTouch(m)
+	}
+	var change journal.Change
+	if err == nil {
+		change, err = describe(remedy.Touch{Master: m, Lost: h.lostPool(), Lose: h.agent.config.Budget.Requests})
+	}
+	if err != nil {
+		h.report.Advice = append(h.report.Advice, err.Error())
+		return true, h.escalate(ctx)
+	}
+	return h.tryFPM(ctx, change)
+}
+
+// lostPool is the site's pool, if all that runs there belongs to this failing site.
+func (h *healing) lostPool() string {
+	alone := true
+	h.agent.sites.Range(func(_, v any) bool {
+		s := v.(site.Site)
+		alone = s.ID == h.site.ID || s.Pool.Name != h.site.Pool.Name || s.Master.Config != h.site.Master.Config
+		return alone
+	})
+	next := h.facts.Next
+	if alone || next.Asked > 0 && next.Asked == next.Failing {
+		return h.site.Pool.Name
+	}
+	return ""
+}
+
+// mayTouch refuses a master that was reloaded or restarted too often within the last
+// hour: what that did not mend, the next one will not either, and all its sites suffer.
+func (a *Agent) mayTouch(m fpm.Master) error {
+	since := time.Now().Add(-time.Hour)
+	changes, err := a.journal.Since(since)
+	if err != nil {
+		a.log.Warn("some records of the journal cannot be read", "err", err)
+	}
+	if n := touches(changes, since, m.Config); n >= a.config.Budget.Master {
+		return fmt.Errorf("PHP-FPM with %s was reloaded or restarted %d times within an hour, the budget is %d (budget.master): it is left alone now", m.Config, n, a.config.Budget.Master)
+	}
+	return nil
+}
+
+// touches counts the reloads and restarts of a master that wpmend did by itself.
+func touches(changes []journal.Change, since time.Time, config string) (n int) {
+	for _, c := range changes {
+		if c.Created.Before(since) || c.Actor != remedy.Actor || c.Untouched || c.State == journal.Undone && c.UndoNone != "" {
+			continue // what was refused has touched nobody
+		}
+		for _, s := range c.Steps {
+			var act remedy.Act
+			if s.Kind != journal.Act || json.Unmarshal(s.Act, &act) != nil || act.Master == nil || act.Master.Config != config {
+				continue
+			}
+			if act.Do == remedy.ReloadFPM || act.Do == remedy.RestartFPM {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// endWorkers ends the workers that stand still at a request of this site: those at
+// other sites' are left, and so are those that only work for long.
+func (h *healing) endWorkers(ctx context.Context) (done bool, err error) {
+	m, up, err := h.site.Master.Running()
+	if err == nil && !up {
+		return h.startFPM(ctx)
+	}
+	var change journal.Change
+	if err == nil {
+		change, err = remedy.EndStuck(h.site, m, h.stuck(), h.id(), h.because())
+	}
+	if err != nil {
+		h.report.Advice = append(h.report.Advice, err.Error())
+		return true, h.escalate(ctx)
+	}
+	return h.tryFPM(ctx, change)
+}
+
+// stuck are the workers that the facts call stuck and that are this site's, as far as
+// their script tells.
+func (h *healing) stuck() (found []remedy.Worker) {
+	for _, w := range h.facts.Pool.Workers {
+		if !w.Stuck || w.Script != "" && !h.site.Owns(w.Script) {
+			continue
+		}
+		p, err := process.Read(w.PID)
+		if err != nil || math.Abs(float64(fpm.Age(p)-w.Age)) > float64(sameAge) && w.Age > 0 {
+			continue // it has gone since
+		}
+		found = append(found, remedy.Worker{PID: w.PID, Start: p.Start})
+	}
+	return found
+}
+
+// tryFPM is try, and puts into the incident's story what the act really cost.
+func (h *healing) tryFPM(ctx context.Context, c journal.Change) (done bool, err error) {
+	var told []string
+	done, err = h.try(context.WithValue(ctx, toldKey{}, &told), []journal.Change{c})
+	for _, line := range told {
+		h.event("%s", line)
+	}
+	if m, up, err := h.site.Master.Running(); err == nil && up {
+		m.Pools = nil
+		h.site.Master = m
+	}
+	return done, err
+}
+
+// toldKey is how what an act on FPM did comes back through the journal, which knows
+// errors only.
+type toldKey struct{}
+
+func (a *Agent) tell(ctx context.Context, format string, args ...any) {
+	line := fmt.Sprintf(format, args...)
+	if told, ok := ctx.Value(toldKey{}).(*[]string); ok {
+		*told = append(*told, line)
+		return
+	}
+	a.log.Info(line)
+}
+
+// actFPM carries out an act on a master. A master that does not run is not reloaded:
+// it will read its configuration when it starts.
+func (a *Agent) actFPM(ctx context.Context, act remedy.Act) error {
+	m, up, err := act.Master.Running()
+	if err != nil {
+		return err
+	}
+	allow := fpm.Allow{Requests: act.Lose, Lost: act.Pool, Patience: patience}
+	if act.Force {
+		allow.Requests = fpm.Any
+	}
+	switch {
+	case act.Do == remedy.EndWorkers:
+		return a.endEach(ctx, m, act)
+	case act.Do == remedy.RestartFPM && !up:
+		_, err := fpm.Start(ctx, m)
+		return err
+	case act.Do == remedy.RestartFPM:
+		e, err := m.Restart(ctx, allow)
+		a.tellEffect(ctx, "restart", e, err)
+		return err
+	case !up:
+		a.tell(ctx, "PHP-FPM with %s does not run, so it is not reloaded", m.Config)
+		return nil
+	}
+	e, err := m.Reload(ctx, allow)
+	a.tellEffect(ctx, "reload", e, err)
+	return err
+}
+
+func (a *Agent) tellEffect(ctx context.Context, what string, e fpm.Effect, err error) {
+	if err != nil {
+		return
+	}
+	line := fmt.Sprintf("the %s ended %d running requests; PHP-FPM served again after %.1f s", what, e.Ended, e.Pause.Seconds())
+	if e.Ended == 1 {
+		line = strings.Replace(line, "1 running requests", "1 running request", 1)
+	}
+	a.tell(ctx, "%s", strings.Join(append([]string{line}, e.Notes...), "; "))
+}
+
+// endEach ends workers one by one. One that has gone by itself since is well.
+func (a *Agent) endEach(ctx context.Context, m fpm.Master, act remedy.Act) error {
+	var ended []string
+	for _, w := range act.Workers {
+		err := m.EndWorker(ctx, act.Pool, w.PID, w.Start)
+		if errors.Is(err, fpm.ErrNotWorker) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		ended = append(ended, fmt.Sprint(w.PID))
+	}
+	slices.Sort(ended)
+	if len(ended) == 0 {
+		a.tell(ctx, "no worker had to be ended: all had moved on")
+		return nil
+	}
+	a.tell(ctx, "ended %d workers of pool %s (%s), each with the request that it was stuck at", len(ended), act.Pool, strings.Join(ended, ", "))
+	return nil
+}
