@@ -1,0 +1,147 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/bits"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"wpmend/agent/diagnose"
+	"wpmend/agent/gateway"
+	"wpmend/agent/journal"
+	"wpmend/agent/remedy"
+)
+
+const (
+	// smallest and largest header buffers that are set: one page holds what is sent by
+	// ordinary sites, and 128 kB is more than browsers take.
+	leastBuffer, mostBuffer = 16 << 10, 128 << 10
+	// mostGatewayTimeout is the ceiling for a gateway's patience.
+	mostGatewayTimeout = 10 * time.Minute
+	// forgotten is the age at which WordPress itself no longer believes in an update
+	// (wp_is_maintenance_mode).
+	forgotten = 10 * time.Minute
+)
+
+// tuneGateway raises the buffer or the timeout of the gateway that bites, in a file of
+// wpmend's own.
+func (h *healing) tuneGateway(ctx context.Context) (done bool, err error) {
+	lines, err := h.tuning().Directives(h.site.Gateway.Kind)
+	if err != nil {
+		return true, h.advise(ctx, err.Error())
+	}
+	if !h.agent.config.Gateway.Tune {
+		return true, h.advise(ctx, fmt.Sprintf("The gateway must be tuned for this; wpmend does that itself where its configuration allows it ([gateway] tune = true). By hand: %s", h.paste(lines)))
+	}
+	at, err := h.dropIn(ctx, lines)
+	if none := (*gateway.NoDropInError)(nil); errors.As(err, &none) {
+		return true, h.advise(ctx, fmt.Sprintf("wpmend tunes the gateway in a file of its own only, and here none would be in force (%s). Paste at %s:%d: %s", none.Why, none.File, none.Line, strings.Join(lines, " ")))
+	}
+	if err != nil {
+		return true, h.advise(ctx, err.Error())
+	}
+	was, err := os.ReadFile(at.File)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return true, h.advise(ctx, err.Error())
+	}
+	change, err := remedy.TuneGateway(h.site, at, was, lines, h.id(), h.because())
+	if err != nil {
+		return true, h.advise(ctx, err.Error())
+	}
+	return h.try(ctx, []journal.Change{change})
+}
+
+// advise ends the incident with a sentence for a person.
+func (h *healing) advise(ctx context.Context, text string) error {
+	h.report.Advice = append(h.report.Advice, text)
+	return h.escalate(ctx)
+}
+
+// paste says where the lines belong.
+func (h *healing) paste(lines []string) string {
+	where := "into the PHP location"
+	if l := h.site.Location; l.File != "" {
+		where = fmt.Sprintf("into the PHP location (%s:%d)", l.File, l.Line)
+	}
+	return strings.Join(lines, " ") + " " + where + ", then test and reload."
+}
+
+func (h *healing) dropIn(ctx context.Context, lines []string) (gateway.DropIn, error) {
+	if len(h.site.Vhosts) == 0 {
+		return gateway.DropIn{}, errors.New("the site's vhost is not known")
+	}
+	return gateway.FindDropIn(ctx, h.site.Gateway, h.site.Vhosts[0], h.site.Location, remedy.DropInName(h.site), remedy.DirectiveNames(lines))
+}
+
+// tuning is what the first cause asks of the gateway.
+func (h *healing) tuning() (t remedy.GatewayTuning) {
+	if len(h.causes) == 0 {
+		return t
+	}
+	switch h.causes[0].Cause {
+	case diagnose.ResponseHeaderTooBig:
+		// What the pool was seen to send, and room for the cookies of those who are logged in.
+		need := max(2*h.facts.Location.Buffer, int64(h.facts.Direct.Header)+4<<10, leastBuffer)
+		t.Buffer = min(int64(1)<<bits.Len64(uint64(need-1)), mostBuffer)
+	case diagnose.GatewayTimeout:
+		now := h.facts.Location.ReadTimeout
+		// The chain of limits: request_terminate_timeout · 4/3 + 5 s < the gateway's.
+		t.ReadTimeout = min(max(2*now, h.facts.Pool.TerminateTimeout*4/3+6*time.Second), max(now, mostGatewayTimeout))
+	}
+	return t
+}
+
+// endMaintenance moves a .maintenance file aside that nobody works under any more.
+func (h *healing) endMaintenance(ctx context.Context) (done bool, err error) {
+	written := h.facts.Maintenance
+	switch {
+	case written.IsZero():
+		return true, h.advise(ctx, "There is no .maintenance file that could be moved aside: something else keeps the site in maintenance mode.")
+	case time.Since(written) < forgotten:
+		return true, h.advise(ctx, fmt.Sprintf("The .maintenance file was written %s ago, so an update may be under way; after %s wpmend moves it aside.", time.Since(written).Round(time.Second), forgotten))
+	}
+	busy, err := h.updater()
+	if err != nil {
+		return true, h.advise(ctx, "Whether an update is under way cannot be told: "+err.Error())
+	}
+	if busy != "" {
+		return true, h.advise(ctx, "An update seems to be under way: "+busy)
+	}
+	change, err := remedy.EndMaintenance(h.site, h.id(), h.because())
+	if err != nil {
+		return true, h.refuse(ctx, err)
+	}
+	return h.try(ctx, []journal.Change{change})
+}
+
+// purgeCache drops the errors that the gateway's cache holds for the site.
+func (h *healing) purgeCache(ctx context.Context) (done bool, err error) {
+	var caches []gateway.Cache
+	var problems []error
+	for _, v := range h.site.Vhosts {
+		found, errs := gateway.Caches(ctx, h.site.Gateway, v)
+		for _, c := range found {
+			if !slices.ContainsFunc(caches, func(o gateway.Cache) bool { return o.Zone == c.Zone && slices.Equal(o.Prefixes, c.Prefixes) }) {
+				caches = append(caches, c)
+			}
+		}
+		problems = append(problems, errs...)
+	}
+	if len(caches) == 0 {
+		text := "The cache that holds the old error is not known: purge it by hand, or wait until it lets the error go."
+		if len(problems) > 0 {
+			text += " " + errors.Join(problems...).Error()
+		}
+		return true, h.advise(ctx, text)
+	}
+	change, err := remedy.Purge(h.site, caches, h.id(), h.because())
+	if err != nil {
+		return true, err
+	}
+	return h.try(ctx, []journal.Change{change})
+}
