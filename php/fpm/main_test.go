@@ -98,7 +98,11 @@ func ask(t testing.TB, socket, script, query string) (*fcgi.Response, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	return fcgi.Do(ctx, "unix", socket, fcgi.Request{Params: map[string]string{
+	network := "unix"
+	if !strings.HasPrefix(socket, "/") {
+		network = "tcp"
+	}
+	return fcgi.Do(ctx, network, socket, fcgi.Request{Params: map[string]string{
 		"SCRIPT_FILENAME": script, "SCRIPT_NAME": "/" + script[strings.LastIndexByte(script, '/')+1:], "REQUEST_METHOD": "GET",
 		"REQUEST_URI": "/?" + query, "QUERY_STRING": query, "SERVER_PROTOCOL": "HTTP/1.1"}}, fcgi.Limits{})
 }
