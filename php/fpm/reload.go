@@ -46,6 +46,9 @@ type Effect struct {
 const (
 	// quietLook is how often the workers are looked at while a quiet moment is awaited.
 	quietLook = 2 * time.Millisecond
+	// lull is how long a moment is awaited when nothing runs at all, although some requests may be ended: on most hosts
+	// there is one, and the site that waits for its remedy fails meanwhile.
+	lull = 500 * time.Millisecond
 	// spare is what a reload takes besides the control timeout: FPM gives a worker one more second between SIGTERM and
 	// SIGKILL, and reads its configuration anew.
 	spare = 15 * time.Second
@@ -159,14 +162,17 @@ func (m Master) ready(ctx context.Context) (Master, error) {
 	return fresh, nil
 }
 
-// quiet waits for a moment when no more requests would be ended than allowed.
+// quiet waits for a moment when no more requests would be ended than allowed, and for a short while for one when none
+// would.
 func (m Master) quiet(ctx context.Context, allow Allow) (Cost, []running, error) {
-	for until := time.Now().Add(allow.Patience); ; {
+	begun := time.Now()
+	for until := begun.Add(allow.Patience); ; {
 		c, busy, err := m.cost()
 		if err != nil {
 			return Cost{}, nil, err
 		}
-		if c.Kept || len(busy)-of(busy, allow.Lost) <= allow.Requests {
+		others := len(busy) - of(busy, allow.Lost)
+		if c.Kept || others == 0 || others <= allow.Requests && time.Since(begun) >= min(allow.Patience, lull) {
 			return c, busy, nil
 		}
 		if !time.Now().Before(until) {
