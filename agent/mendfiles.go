@@ -38,18 +38,14 @@ func (h *healing) tuneGateway(ctx context.Context) (done bool, err error) {
 	if !h.agent.config.Gateway.Tune {
 		return true, h.advise(ctx, fmt.Sprintf("The gateway must be tuned for this; wpmend does that itself where its configuration allows it ([gateway] tune = true). By hand: %s", h.paste(lines)))
 	}
-	at, err := h.dropIn(ctx, lines)
+	files, err := h.ownFiles(ctx, lines)
 	if none := (*gateway.NoDropInError)(nil); errors.As(err, &none) {
 		return true, h.advise(ctx, fmt.Sprintf("wpmend tunes the gateway in a file of its own only, and here none would be in force (%s). Paste at %s:%d: %s", none.Why, none.File, none.Line, strings.Join(lines, " ")))
 	}
 	if err != nil {
 		return true, h.advise(ctx, err.Error())
 	}
-	was, err := os.ReadFile(at.File)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return true, h.advise(ctx, err.Error())
-	}
-	change, err := remedy.TuneGateway(h.site, at, was, lines, h.id(), h.because())
+	change, err := remedy.TuneGateway(h.site, files, lines, h.id(), h.because())
 	if err != nil {
 		return true, h.advise(ctx, err.Error())
 	}
@@ -71,11 +67,32 @@ func (h *healing) paste(lines []string) string {
 	return strings.Join(lines, " ") + " " + where + ", then test and reload."
 }
 
-func (h *healing) dropIn(ctx context.Context, lines []string) (gateway.DropIn, error) {
-	if len(h.site.Vhosts) == 0 {
-		return gateway.DropIn{}, errors.New("the site's vhost is not known")
+// ownFiles are the files in which the lines are in force for every vhost of the site that
+// passes requests to PHP.
+func (h *healing) ownFiles(ctx context.Context, lines []string) ([]remedy.OwnFile, error) {
+	var files []remedy.OwnFile
+	for _, v := range h.site.Vhosts {
+		l, ok := v.Location(h.site.Script())
+		if !ok {
+			continue // it leads elsewhere
+		}
+		at, err := gateway.FindDropIn(ctx, h.site.Gateway, v, l, remedy.DropInName(h.site), remedy.DirectiveNames(lines))
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(files, func(f remedy.OwnFile) bool { return f.File == at.File }) {
+			continue
+		}
+		was, err := os.ReadFile(at.File)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		files = append(files, remedy.OwnFile{DropIn: at, Was: was})
 	}
-	return gateway.FindDropIn(ctx, h.site.Gateway, h.site.Vhosts[0], h.site.Location, remedy.DropInName(h.site), remedy.DirectiveNames(lines))
+	if files == nil {
+		return nil, errors.New("no vhost of the site is known that passes requests to PHP")
+	}
+	return files, nil
 }
 
 // tuning is what the first cause asks of the gateway.

@@ -221,6 +221,28 @@ func hash(key string) string {
 	return hex.EncodeToString(sum[:])
 }
 
+func TestParseEntry(t *testing.T) {
+	t.Parallel()
+	const stderr = "\x01\x07\x00\x01\x00\x12\x06\x00Status: 200\r\n\r\nxyz\x00\x00\x00\x00\x00\x00"
+	for answer, want := range map[string]int{
+		"HTTP/1.1 502 Bad Gateway\r\nStatus: 200\r\n\r\nx":                                              200,
+		"HTTP/1.1 502 Bad Gateway\r\nA: b\r\n\r\nStatus: 200":                                           502,
+		"X-A: b\r\n\r\nStatus: 500\r\n\r\n":                                                             200,
+		stderr + "\x01\x06\x00\x01\x00\x20\x00\x00Status: 500 Internal\r\nA: b\r\n\r\nbody":             500,
+		"\x01\x06\x00\x01\x00\x0a\x00\x00Status: 50\x01\x06\x00\x01\x00\x0f\x00\x003 x\r\nA: b\r\n\r\n": 503,
+	} {
+		key, status, ok := parseEntry([]byte("\x05binary\nKEY: k\n" + answer))
+		if !ok || string(key) != "k" || status != want {
+			t.Errorf("%q: %q, %d, %v; want %d", answer, key, status, ok, want)
+		}
+	}
+	for _, broken := range []string{"", "\nKEY: k", "\nKEY: k\nHTTP/1.1 500 x\r\n", stderr, "\nKEY: k\nStatus: x\r\n\r\n"} {
+		if _, _, ok := parseEntry([]byte(broken)); ok {
+			t.Errorf("%q was read", broken)
+		}
+	}
+}
+
 func entry(key, head string) string {
 	return "\x05\x00binary\nKEY: " + key + "\n" + head + "\r\nServer: x\r\n\r\nbody"
 }
@@ -229,8 +251,9 @@ func FuzzParseEntry(f *testing.F) {
 	f.Add([]byte(entry("httpGETa.test/", "HTTP/1.1 500 X")))
 	f.Add([]byte(entry("k", "Status: 503 Service Unavailable\r\nX: y")))
 	f.Add([]byte("\nKEY: a\n"))
+	f.Add([]byte("\nKEY: a\n\x01\x07\x00\x01\x00\x05\x03\x00error\x00\x00\x00\x01\x06\x00\x01\x00\x1c\x00\x00Status: 500 X\r\nA: b\r\n\r\nbody"))
 	f.Fuzz(func(t *testing.T, head []byte) {
-		key, status, ok := parseEntry(head)
+		key, _, ok := parseEntry(head)
 		if !ok {
 			return
 		}

@@ -159,7 +159,8 @@ func (c Cache) drops(name string, head []byte) bool {
 }
 
 // parseEntry reads an entry: a binary header, "\nKEY: …\n" (ngx_http_file_cache_create_key, _set_header), then what the
-// server behind answered: "HTTP/1.1 500 …" of proxy_pass, a Status line or none of fastcgi_pass.
+// server behind answered: "HTTP/1.1 500 …" of proxy_pass; of fastcgi_pass the records as they came, with a Status line or
+// none in them.
 func parseEntry(head []byte) (key []byte, status int, ok bool) {
 	_, rest, ok := bytes.Cut(head, []byte("\nKEY: "))
 	if !ok {
@@ -169,21 +170,38 @@ func parseEntry(head []byte) (key []byte, status int, ok bool) {
 	if !ok {
 		return nil, 0, false
 	}
-	lines, _, whole := bytes.Cut(answer, []byte("\r\n\r\n"))
+	lines, _, whole := bytes.Cut(unframed(answer), []byte("\r\n\r\n"))
 	if !whole {
 		return nil, 0, false
 	}
-	status = 200
 	for i, line := range strings.Split(string(lines), "\r\n") {
 		words := strings.Fields(line)
 		if len(words) < 2 || !(i == 0 && strings.HasPrefix(words[0], "HTTP/")) && !strings.EqualFold(words[0], "Status:") {
 			continue
 		}
-		n, err := strconv.Atoi(words[1])
-		if err != nil {
-			return nil, 0, false
-		}
-		status = n
+		status, err := strconv.Atoi(words[1])
+		return key, status, err == nil
 	}
-	return key, status, true
+	return key, 200, true
+}
+
+// unframed is what FastCGI records carry of an answer, without what PHP wrote to stderr; other answers stay as they are.
+func unframed(answer []byte) []byte {
+	const version, stdout, head = 1, 6, 8 // FCGI_Header
+	var out []byte
+	for len(answer) >= head && answer[0] == version {
+		length, padding := int(answer[4])<<8|int(answer[5]), int(answer[6])
+		content := answer[head:min(head+length, len(answer))]
+		if answer[1] == stdout {
+			out = append(out, content...)
+		}
+		if bytes.Contains(out, []byte("\r\n\r\n")) {
+			break // the body follows without records
+		}
+		answer = answer[min(head+length+padding, len(answer)):]
+	}
+	if out == nil {
+		return answer
+	}
+	return out
 }

@@ -57,18 +57,28 @@ func DirectiveNames(lines []string) []string {
 	return names
 }
 
-// TuneGateway writes directives into wpmend's own file, beside what it holds already, and lets the gateway read its
-// configuration again, which tests it first. was is the file's content, nil if there is none.
-func TuneGateway(s site.Site, at gateway.DropIn, was []byte, lines []string, incident, why string) (journal.Change, error) {
+// OwnFile is a file of wpmend's own in the gateway's configuration.
+type OwnFile struct {
+	gateway.DropIn
+	Was []byte // its content, nil if there is none
+}
+
+// with is the file's new content: what it holds already, and lines.
+func (f OwnFile) with(s site.Site, lines []string) []byte {
 	names := DirectiveNames(lines)
 	text := []string{"# wpmend: " + s.Domain + ". This file is wpmend's own; `wpmend incidents` says why, and takes it back."}
-	for line := range strings.Lines(string(was)) {
+	for line := range strings.Lines(string(f.Was)) {
 		line = strings.TrimSpace(line)
 		if name, _, _ := strings.Cut(line, " "); line != "" && line[0] != '#' && !slices.Contains(names, name) {
 			text = append(text, line)
 		}
 	}
-	text = append(text, lines...)
+	return []byte(strings.Join(append(text, lines...), "\n") + "\n")
+}
+
+// TuneGateway writes directives into wpmend's own files and lets the gateway read its configuration again, which tests
+// it first.
+func TuneGateway(s site.Site, files []OwnFile, lines []string, incident, why string) (journal.Change, error) {
 	back, err := reloadGateway(s.Gateway).Step(journal.OnUndo)
 	if err != nil {
 		return journal.Change{}, err
@@ -77,9 +87,13 @@ func TuneGateway(s site.Site, at gateway.DropIn, was []byte, lines []string, inc
 	if err != nil {
 		return journal.Change{}, err
 	}
-	return journal.Change{Site: s.ID, SiteRoot: s.Root, Incident: incident, Why: why, Actor: Actor,
-		What:  fmt.Sprintf("set %s in %s (%s, level %s) and reload %s", strings.TrimSuffix(strings.Join(lines, " "), ";"), at.File, s.Domain, at.Level, s.Gateway.Kind),
-		Steps: []journal.Step{back, journal.ReplaceHostFile(at.File, []byte(strings.Join(text, "\n")+"\n")), forth}}, nil
+	steps, where := []journal.Step{back}, []string{}
+	for _, f := range files {
+		steps = append(steps, journal.ReplaceHostFile(f.File, f.with(s, lines)))
+		where = append(where, fmt.Sprintf("%s (level %s)", f.File, f.Level))
+	}
+	return journal.Change{Site: s.ID, SiteRoot: s.Root, Incident: incident, Why: why, Actor: Actor, Steps: append(steps, forth),
+		What: fmt.Sprintf("set %s for %s in %s and reload %s", strings.TrimSuffix(strings.Join(lines, " "), ";"), s.Domain, strings.Join(where, ", "), s.Gateway.Kind)}, nil
 }
 
 // reloadGateway is the act of a graceful reload.
