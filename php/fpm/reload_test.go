@@ -63,7 +63,7 @@ func steady(t *testing.T, socket, script string, every time.Duration, ms string)
 	}
 }
 
-// atWork waits until so many requests run.
+// atWork waits until so many requests run and none waits.
 func atWork(t *testing.T, m Master, n int) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
@@ -71,7 +71,7 @@ func atWork(t *testing.T, m Master, n int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c.Running == n {
+		if c.Running == n && c.Waiting == 0 {
 			return
 		}
 		if time.Now().After(deadline) {
