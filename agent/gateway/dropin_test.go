@@ -225,7 +225,7 @@ func TestParseEntry(t *testing.T) {
 	t.Parallel()
 	const stderr = "\x01\x07\x00\x01\x00\x12\x06\x00Status: 200\r\n\r\nxyz\x00\x00\x00\x00\x00\x00"
 	for answer, want := range map[string]int{
-		"HTTP/1.1 502 Bad Gateway\r\nStatus: 200\r\n\r\nx":                                              200,
+		"HTTP/1.1 502 Bad Gateway\r\nStatus: 200\r\n\r\nx":                                              502,
 		"HTTP/1.1 502 Bad Gateway\r\nA: b\r\n\r\nStatus: 200":                                           502,
 		"X-A: b\r\n\r\nStatus: 500\r\n\r\n":                                                             200,
 		stderr + "\x01\x06\x00\x01\x00\x20\x00\x00Status: 500 Internal\r\nA: b\r\n\r\nbody":             500,

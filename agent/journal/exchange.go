@@ -41,6 +41,7 @@ func (x *swapping) drop() error {
 
 // replace puts another content in the place of from and proves that it was from that
 // it replaced: an editor may have saved at the same moment, and nothing of his is lost.
+// Only one who opened the old file before and writes into it after the proof is not seen.
 func (w *work) replace(at *folder, s Step, now *held, from, to []byte) error {
 	x := w.swapping(at, s)
 	if to == nil {
