@@ -42,6 +42,7 @@ var rooms = map[string][]string{
 	"php/errlog":             {},
 	"php/fcgi":               {},
 	"php/fpm":                {"php", "php/errlog", "php/process"},
+	"php/ini":                {"php"},
 	"php/process":            {},
 	"wp":                     {},
 }
