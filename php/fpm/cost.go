@@ -20,8 +20,8 @@ import (
 
 // Cost is what an action on a live master would cost its visitors, foretold. All pools of a master suffer together.
 type Cost struct {
-	// Running requests are at work in all pools of the master; one that keeps a connection open between two requests
-	// counts as running.
+	// Running requests are at work in all pools of the master. A worker that keeps a connection open between two
+	// requests counts, and so does one that is being started.
 	Running int
 	Pools   []string // those with running requests
 	// Waiting connections stand in the queues of the pools, accepted by nobody yet.

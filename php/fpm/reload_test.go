@@ -134,7 +134,7 @@ func TestReloadCostsNoMoreThanAnnounced(t *testing.T) {
 	if failed > cost.Lost || e.Ended > cost.Lost || failed > e.Ended {
 		t.Errorf("%d of %d requests failed, %d announced, %d said to have been ended", failed, asked, cost.Lost, e.Ended)
 	}
-	if e, err = e.Master.Reload(context.Background(), Allow{}); err != nil || e.Ended != 0 || e.Cost.Running != 0 {
+	if e, err = e.Master.Reload(context.Background(), Allow{Patience: 5 * time.Second}); err != nil || e.Ended != 0 || e.Cost.Running != 0 {
 		t.Errorf("a reload with nothing running: %+v, %v", e, err)
 	}
 }

@@ -50,7 +50,7 @@ func TestRestartLetsRequestsFinish(t *testing.T) {
 		t.Errorf("the new socket: %v, %v", info.Mode(), err)
 	}
 	writeFile(t, m.Config, strings.NewReplacer("listen.mode = 0660", "listen.mode = 0600", "listen.owner = www-data", "listen.owner = root").Replace(string(conf)))
-	if e, err = e.Master.Reload(context.Background(), Allow{}); err != nil || len(e.Notes) != 2 ||
+	if e, err = e.Master.Reload(context.Background(), Allow{Patience: 5 * time.Second}); err != nil || len(e.Notes) != 2 ||
 		!strings.HasPrefix(e.Notes[0], "listen.mode of pool www is 0600, its socket has 0666: ") || !strings.HasPrefix(e.Notes[1], "listen.owner and listen.group of pool www are 0:0, its socket has 33:33: ") {
 		t.Errorf("%q, %v", e.Notes, err)
 	}
