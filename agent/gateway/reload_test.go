@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
+	"wpmend/packaging/lab"
 	"wpmend/php/process"
 )
 
@@ -139,5 +141,49 @@ func TestListening(t *testing.T) {
 	found, err := listening(strings.NewReader(table), map[string]bool{"11": true})
 	if err != nil || fmt.Sprint(found) != "[127.0.0.1:8080 127.0.0.1:82 [::1]:83]" {
 		t.Errorf("found %v, %v", found, err)
+	}
+}
+
+// Where a unit owns the master, systemd reloads it, so that `systemctl status` knows.
+func TestReloadByUnit(t *testing.T) {
+	t.Parallel()
+	const own = "/etc/nginx/conf.d/own.conf"
+	server := func(body string) string { return "server { listen 127.0.0.1:8088; return 200 " + body + "; }\n" }
+	if !lab.InSystemd(t, lab.SystemdOptions{Units: []string{"nginx.service"}, Files: map[string]string{own: server("old")}}) {
+		return
+	}
+	procs, err := process.List()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, errs := Discover(t.Context(), procs)
+	if len(found) != 1 || found[0].Process.Unit != "nginx.service" {
+		t.Fatalf("%+v, %v", found, errs)
+	}
+	said := func() string {
+		t.Helper()
+		out, err := exec.Command("systemctl", "show", "--property=ExecReload,MainPID,ActiveState", "nginx").CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return string(out)
+	}
+	write(t, own, "nonsense;\n")
+	var refused *ConfigError
+	if err := Reload(t.Context(), found[0]); !errors.As(err, &refused) || refused.File != own {
+		t.Errorf("a broken configuration gave %v", err)
+	}
+	if strings.Contains(said(), "code=exited") {
+		t.Errorf("it was reloaded: %s", said())
+	}
+	write(t, own, server("new"))
+	if err := Reload(t.Context(), found[0]); err != nil {
+		t.Fatal(err)
+	}
+	if body := fetch(t, "127.0.0.1:8088", "GET / HTTP/1.1\nHost: x\nConnection: close"); body != "new" {
+		t.Errorf("it says %q", body)
+	}
+	if now := said(); !strings.Contains(now, "code=exited ; status=0") || !strings.Contains(now, fmt.Sprintf("MainPID=%d\n", found[0].Process.PID)) {
+		t.Errorf("systemd says %s", now)
 	}
 }
