@@ -46,7 +46,9 @@ func Raise(chain []Link, name string, to int64, c Ceilings) ([]Setting, error) {
 	switch {
 	case !known(name) || name == Outer:
 		return nil, &LimitError{fmt.Sprintf("%s is no limit that can be set here", name)}
-	case l.Known && l.Unlimited:
+	case !l.Known:
+		return nil, &LimitError{"what " + name + " is now is not known"}
+	case l.Unlimited:
 		return nil, &LimitError{name + " does not limit anything as it is"}
 	case limited && to <= now:
 		return nil, &LimitError{fmt.Sprintf("%s is %s already", name, l.Words())}

@@ -65,9 +65,6 @@ func (f File) replace(e Entry, value string) (File, error) {
 	if err != nil {
 		return File{}, fmt.Errorf("%s: %w", e.Name, err)
 	}
-	if f.text[e.at-1] == '=' {
-		quoted = " " + quoted
-	}
 	return Parse(slices.Concat(f.text[:e.at], []byte(quoted), f.text[e.end:]))
 }
 

@@ -40,7 +40,8 @@ func Violations(chain []Link) []Violation {
 	if limited(s) && limited(t) && s.Time > t.Time {
 		add("Nothing at all after the next start: PHP-FPM refuses a slow-log timeout above the time at which it ends requests.",
 			fmt.Sprintf("%s below %s", Slowlog, t.Words()), Slowlog, Terminate)
-	} else if limited(s) && limited(m) && s.Time >= m.Time {
+	}
+	if limited(s) && limited(m) && s.Time >= m.Time {
 		add("An error after "+m.Words()+" of computing, and no trace in the slow log that would say where: the request is gone before.",
 			fmt.Sprintf("%s below %s", Slowlog, m.Words()), Slowlog, MaxExecution)
 	}
