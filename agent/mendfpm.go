@@ -18,12 +18,8 @@ import (
 	"wpmend/php/process"
 )
 
-const (
-	// patience is how long a reload or restart waits for a moment when it costs no more than announced.
-	patience = 20 * time.Second
-	// sameAge is how far two readings of a worker's age may differ.
-	sameAge = 5 * time.Second
-)
+// sameAge is how far two readings of a worker's age may differ.
+const sameAge = 5 * time.Second
 
 // reloadFPM is the remedy for what a master keeps in its memory and reads anew.
 func (h *healing) reloadFPM(ctx context.Context) (done bool, err error) {
@@ -189,7 +185,7 @@ func (a *Agent) actFPM(ctx context.Context, act remedy.Act) error {
 	if err != nil {
 		return err
 	}
-	allow := fpm.Allow{Requests: act.Lose, Lost: act.Pool, Patience: patience}
+	allow := fpm.Allow{Requests: act.Lose, Lost: act.Pool, Patience: time.Duration(a.config.Budget.Patience)}
 	if act.Force {
 		allow.Requests = fpm.Any
 	}

@@ -120,6 +120,8 @@ type Budget struct {
 	Master int `toml:"master" json:"master"`
 	// Requests is how many running requests of other sites such a reload or restart may end.
 	Requests int `toml:"requests" json:"requests"`
+	// Patience is how long it waits for a moment when no more are running.
+	Patience Duration `toml:"patience" json:"patience"`
 }
 
 // FPM tells what a running master's title cannot: how to start it again when no
@@ -138,7 +140,7 @@ func Default() Config {
 		Watch:  Watch{Every: Duration(10 * time.Second), Discover: Duration(time.Minute), Incidents: 2},
 		Probe:  Probe{Timeout: Duration(30 * time.Second), Body: 2 << 20, Verify: 5},
 		Search: Search{Outgoing: AllowOutgoing, Fix: RenameFix},
-		Budget: Budget{Site: 4, Host: 20, Master: 2},
+		Budget: Budget{Site: 4, Host: 20, Master: 2, Patience: Duration(20 * time.Second)},
 	}
 }
 
@@ -237,6 +239,7 @@ func (c Config) fault() (key, msg string) {
 		{"every", time.Duration(c.Watch.Every), time.Second, 24 * time.Hour},
 		{"discover", time.Duration(c.Watch.Discover), time.Second, 24 * time.Hour},
 		{"timeout", time.Duration(c.Probe.Timeout), time.Second, 10 * time.Minute},
+		{"patience", time.Duration(c.Budget.Patience), 0, time.Minute},
 	} {
 		if b.v < b.min || b.v > b.max {
 			return b.key, fmt.Sprintf("%s: %s is not between %s and %s", b.key, b.v, b.min, b.max)

@@ -1,0 +1,171 @@
+package agent
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"wpmend/agent/config"
+	"wpmend/agent/diagnose"
+	"wpmend/agent/history"
+	"wpmend/agent/journal"
+	"wpmend/packaging/lab"
+	"wpmend/php/fcgi"
+	"wpmend/php/process"
+)
+
+// hang sends a request to a site's pool that never ends, and gives the worker at it.
+func (b *bench) hang(i int) process.Process {
+	b.t.Helper()
+	s := b.Site(i)
+	script := filepath.Join(s.Root, "hang.php")
+	b.must(os.WriteFile(script, []byte("<?php while (true) usleep(1000000);"), 0o644))
+	before := map[int]bool{}
+	workers := func() (found []process.Process) {
+		procs, err := process.List()
+		b.must(err)
+		for _, p := range procs {
+			if p.PPID != b.FPMMaster() || len(p.Argv) != 1 || p.Argv[0] != "php-fpm: pool "+s.Pool {
+				continue
+			}
+			// clock_nanosleep of usleep
+			if call, err := os.ReadFile("/proc/" + strconv.Itoa(p.PID) + "/wchan"); err == nil && strings.Contains(string(call), "nanosleep") {
+				found = append(found, p)
+			}
+		}
+		return found
+	}
+	for _, p := range workers() {
+		before[p.PID] = true
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	b.t.Cleanup(cancel)
+	go func() {
+		_, _ = fcgi.Do(ctx, "unix", s.Socket, fcgi.Request{Params: map[string]string{"SCRIPT_FILENAME": script, "SCRIPT_NAME": "/hang.php",
+			"REQUEST_METHOD": "GET", "REQUEST_URI": "/hang.php", "QUERY_STRING": "", "SERVER_PROTOCOL": "HTTP/1.1"}}, fcgi.Limits{})
+	}()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		for _, p := range workers() {
+			if !before[p.PID] {
+				return p
+			}
+		}
+	}
+	b.t.Fatalf("no worker of %s hangs", s.Pool)
+	return process.Process{}
+}
+
+// story is what the incident's record says.
+func (b *bench) story(r HealReport) string {
+	b.t.Helper()
+	list, err := b.agent.history.List(history.Filter{})
+	b.must(err)
+	var lines []string
+	for _, inc := range list {
+		if inc.ID == r.Incident {
+			for _, e := range inc.Timeline {
+				lines = append(lines, e.What)
+			}
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+func TestMendFPM(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, lab.Options{Sites: 2, Plugins: 1, MaxChildren: 3})
+	opened := func(take func(*healing) (bool, error)) func(*healing) (bool, error) {
+		return func(h *healing) (bool, error) {
+			b.must(h.open())
+			done, err := take(h)
+			if h.report.State == "" {
+				h.report.State = StateEscalated
+			}
+			b.must(h.close(nil))
+			return done, err
+		}
+	}
+
+	// Two workers of the pool hang; one of them at another site's script, as in a shared pool.
+	ours, theirs := b.hang(0), b.hang(0)
+	r := b.heals(diagnose.WorkersStuck, opened(func(h *healing) (bool, error) {
+		h.facts.Pool.Workers = []diagnose.Worker{
+			{PID: ours.PID, Busy: true, Stuck: true, Script: filepath.Join(b.Site(0).Root, "hang.php")},
+			{PID: theirs.PID, Busy: true, Stuck: true, Script: filepath.Join(b.Site(1).Root, "hang.php")},
+			{PID: os.Getpid(), Stuck: false}}
+		return h.endWorkers(t.Context())
+	}))
+	b.resolved(r)
+	if ours.Alive() || !theirs.Alive() {
+		t.Errorf("the site's own worker lives: %v, the other site's: %v", ours.Alive(), theirs.Alive())
+	}
+	if want := "end the stuck worker " + strconv.Itoa(ours.PID) + " of pool " + b.Site(0).Pool + ": ends at most 1 requests"; !strings.HasPrefix(r.Changes[0].What, want) || r.Changes[0].Undo != "" {
+		t.Errorf("%+v, want %s", r.Changes[0], want)
+	}
+	if story := b.story(r); !strings.Contains(story, "ended 1 workers of pool "+b.Site(0).Pool+" ("+strconv.Itoa(ours.PID)+")") {
+		t.Errorf("the incident says:\n%s", story)
+	}
+	r = b.heals(diagnose.WorkersStuck, opened(func(h *healing) (bool, error) {
+		h.facts.Pool.Workers = []diagnose.Worker{{PID: ours.PID, Stuck: true}, {PID: theirs.PID, Stuck: true, Age: 9 * time.Hour}}
+		return h.endWorkers(t.Context())
+	}))
+	b.advised(r, "no worker of the site is known to be stuck")
+
+	// The other site's pool is at work: nothing that ends its request is done without leave.
+	healthy := b.hang(1)
+	poisoned := func() HealReport {
+		return b.heals(diagnose.OPcachePoisoned, opened(func(h *healing) (bool, error) { return h.restartFPM(t.Context()) }))
+	}
+	b.agent.config.Budget.Patience = config.Duration(100 * time.Millisecond)
+	r = poisoned()
+	b.advised(r, "ends 2 running requests of 2 pools at once: not done without leave")
+	if !healthy.Alive() || !theirs.Alive() {
+		t.Error("a request was ended without leave")
+	}
+
+	// With leave, as a reload: only OPcache is in question.
+	b.agent.config.Budget.Requests = 1
+	master := b.FPMMaster()
+	r = poisoned()
+	b.resolved(r)
+	if !strings.HasPrefix(r.Changes[0].What, "reload PHP-FPM ("+b.FPMConfig(0)+"): a reload ends 2 running requests of 2 pools at once") {
+		t.Errorf("%+v", r.Changes[0])
+	}
+	if story := b.story(r); !strings.Contains(story, "the reload ended 2 running requests; PHP-FPM served again after ") {
+		t.Errorf("the incident says:\n%s", story)
+	}
+	if b.FPMMaster() != master {
+		t.Error("a reload in the foreground changes the PID")
+	}
+
+	// The socket's file is gone: only a restart makes another.
+	b.must(os.Remove(b.Site(0).Socket))
+	r = b.heals(diagnose.SocketMissing, opened(func(h *healing) (bool, error) { return h.restartFPM(t.Context()) }))
+	b.resolved(r)
+	if !strings.HasPrefix(r.Changes[0].What, "restart PHP-FPM ("+b.FPMConfig(0)+"): a restart ends no request: none runs") || b.FPMMaster() == master {
+		t.Errorf("%+v", r.Changes[0])
+	}
+	b.status(200)
+
+	// Twice an hour is enough.
+	master = b.FPMMaster()
+	r = poisoned()
+	b.advised(r, "was reloaded or restarted 2 times within an hour, the budget is 2 (budget.master)")
+	if b.FPMMaster() != master {
+		t.Error("the master was touched for all that")
+	}
+	changes, err := b.agent.journal.Since(time.Now().Add(-time.Hour))
+	b.must(err)
+	if n := touches(changes, time.Now().Add(-time.Hour), b.FPMConfig(0)); n != 2 || touches(changes, time.Now().Add(-time.Hour), "/other") != 0 {
+		t.Errorf("%d reloads and restarts are counted", n)
+	}
+	for _, c := range changes {
+		if c.State != journal.Verified && c.UndoNone == "" {
+			t.Errorf("%s is %s", c.What, c.State)
+		}
+	}
+}
