@@ -49,7 +49,7 @@ type Master struct {
 	ErrorLog string          `json:"error_log,omitempty"` // absolute path; "" for syslog or unknown
 }
 
-// Get is the value of the last directive of that key.
+// Get is the value of the directive of that key that is in force: the last one, of php_value[…] and its like the first.
 func (p Pool) Get(key string) (value string, ok bool) { return get(p.Directives, key) }
 
 // Flag says whether a boolean directive is on; ok is false where it is not set.
@@ -91,8 +91,18 @@ func (m Master) Pool(name string) (Pool, bool) {
 	return Pool{}, false
 }
 
+// get takes the last of several, but the first of those with brackets: FPM keeps them in a list from the last to the
+// first (fpm_conf_set_array), goes through it and so ends with the first. Seen on php-fpm8.2.
 func get(directives []Directive, key string) (string, bool) {
 	key = canonical(key)
+	if strings.Contains(key, "[") {
+		for _, d := range directives {
+			if d.Key == key {
+				return d.Value, true
+			}
+		}
+		return "", false
+	}
 	for i := len(directives) - 1; i >= 0; i-- {
 		if directives[i].Key == key {
 			return directives[i].Value, true

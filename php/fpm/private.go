@@ -171,20 +171,15 @@ func mountsOf(m Master) (string, error) {
 
 // askOpenBasedir asks PHP for the open_basedir of its php.ini.
 func askOpenBasedir(ctx context.Context, m Master) (string, error) {
-	out, err := run(ctx, m.Binary, cleanEnv(m.Env), append(extraArgs(m.Args), "-d", "opcache.enable=0", "-i")...)
+	known, err := m.Settings(ctx)
 	if err != nil {
-		return "", fmt.Errorf("ask PHP for its open_basedir: %w", err)
+		return "", err
 	}
-	for line := range strings.Lines(out) {
-		if rest, ok := strings.CutPrefix(line, "open_basedir => "); ok {
-			value, _, _ := strings.Cut(rest, " => ")
-			if value == "no value" {
-				value = ""
-			}
-			return value, nil
-		}
+	value, ok := known.Values["open_basedir"]
+	if !ok {
+		return "", errors.New("ask PHP for its open_basedir: it does not say")
 	}
-	return "", errors.New("ask PHP for its open_basedir: it does not say")
+	return value, nil
 }
 
 // The copy's paths are all absolute; the live prefix would only move what PHP makes of relative ones.
