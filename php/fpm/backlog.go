@@ -7,18 +7,18 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// waiting is how many connections at the addresses nobody has accepted yet; what cannot be read counts as none. FPM's
-// own status page gives 0 for unix sockets on Linux.
-func waiting(at []Address) int {
+// waiting is how many connections at the addresses nobody has accepted yet, in the network namespace of a process; what
+// cannot be read counts as none. FPM's own status page gives 0 for unix sockets on Linux.
+func waiting(pid int, at []Address) int {
 	n := 0
-	for file, count := range map[string]func(io.Reader, []Address) int{
-		"/proc/net/unix": waitingUnix, "/proc/net/tcp": waitingTCP, "/proc/net/tcp6": waitingTCP} {
-		f, err := os.Open(file)
+	for table, count := range map[string]func(io.Reader, []Address) int{"unix": waitingUnix, "tcp": waitingTCP, "tcp6": waitingTCP} {
+		f, err := os.Open(filepath.Join("/proc", strconv.Itoa(pid), "net", table))
 		if err != nil {
 			continue
 		}

@@ -93,7 +93,7 @@ func (m Master) cost() (Cost, []running, error) {
 	for i, p := range m.Pools {
 		at[i] = p.Listen()
 	}
-	c.Waiting = waiting(at)
+	c.Waiting = waiting(m.Process.PID, at)
 	c.Kept = c.Within > 0
 	if !c.Kept {
 		c.Lost = c.Running
