@@ -87,6 +87,8 @@ type Worker struct {
 	RSS   int64         // bytes of its own: what one more worker would cost
 	// Script and URI of its request, "" unknown; untrusted.
 	Script, URI string
+	// Dir is the folder of that script where Script is not known: a worker stands in it, unless the script has gone elsewhere.
+	Dir string
 }
 
 // UnitState is what systemd says of a unit; zero where it was not asked.
@@ -117,6 +119,17 @@ type Socket struct {
 	Queue, Backlog int
 	// HTTP: an HTTP server answers at the address, not FastCGI.
 	HTTP bool
+	// Disallowed: the pool's listen.allowed_clients leaves out the address that connections from this host come from.
+	Disallowed bool
+	Allowed    string // that setting
+	Peers      []Peer // the other addresses of the group that the gateway chooses from
+}
+
+// Peer is an address that the gateway asks in turn with the pool's.
+type Peer struct {
+	Address string
+	Pool    bool  // a pool of this host is to listen there
+	Dial    error // nil: somebody accepts
 }
 
 // Edge is what the world sees of the site's name; zero where it was not asked.

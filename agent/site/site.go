@@ -34,7 +34,7 @@ type Site struct {
 	Core    string // ABSPATH below Root: "", or "wp" with Bedrock and where WordPress has its own folder
 	DocRoot string // the vhost's document root
 	Base    string // the URL path of Root below DocRoot: "" or "/blog"
-	Owner   uint32 // the pool's uid
+	Owner   uint32 // the pool's uid; of a site that no pool serves, its files' owner
 	Group   uint32
 	Version string
 
@@ -44,6 +44,13 @@ type Site struct {
 	Location gateway.PHPLocation
 	Master   fpm.Master // without its pools; Process is zero when it does not run
 	Pool     fpm.Pool
+	// Asked is where the gateway asks for PHP in vain: no known pool of this host listens there, so Master and Pool are
+	// zero. Zero where a pool serves the site.
+	Asked fpm.Address
+	// Elsewhere, where Asked is set: the addresses at which this host's pools do listen, those of running masters alone
+	// if there are any.
+	Elsewhere []fpm.Address
+	Candidate Served // of these, the one that seems to be the site's; zero if that cannot be told
 
 	inner []string // the roots of other sites within this one
 }
@@ -133,21 +140,16 @@ func there[T any](remembered []T, files func(T) []string) []T {
 	})
 }
 
-type pooled struct {
-	master fpm.Master
-	pool   fpm.Pool
-}
-
 // join makes the sites out of the gateways' vhosts and the masters' pools.
 func (h *Host) join(include func(string) bool) {
 	h.Sites, h.unmatched = nil, nil
-	pools := map[fpm.Address]pooled{}
+	pools := map[fpm.Address]Served{}
 	for _, m := range h.Masters {
 		bare := m
 		bare.Pools = nil
 		for _, p := range m.Pools {
 			if _, taken := pools[p.Listen()]; !taken || m.Process.PID != 0 {
-				pools[p.Listen()] = pooled{bare, p}
+				pools[p.Listen()] = Served{bare, p}
 			}
 		}
 	}
@@ -195,25 +197,27 @@ func (s *Site) meet(other Site, v gateway.Vhost) {
 	}
 }
 
-// sitesOf lists the WordPress roots that v serves through a pool of ours.
-func (h *Host) sitesOf(v gateway.Vhost, pools map[fpm.Address]pooled, roots map[string][]string) []Site {
+// sitesOf lists the WordPress roots that v serves through FastCGI.
+func (h *Host) sitesOf(v gateway.Vhost, pools map[fpm.Address]Served, roots map[string][]string) []Site {
 	loc, ok := v.Location("/index.php")
 	if !ok {
-		return nil
-	}
-	p, ok := poolOf(loc, pools)
-	if !ok {
-		h.unmatched = append(h.unmatched, missing(v, loc))
-		return nil
-	}
-	uid, gid, err := p.pool.User()
-	if err != nil {
-		h.Problems = append(h.Problems, fmt.Sprintf("pool %s of %s: %v", p.pool.Name, p.master.Config, err))
 		return nil
 	}
 	docroot := v.Root
 	if loc.Root != "" {
 		docroot = loc.Root
+	}
+	p, ok := poolOf(loc, pools)
+	if !ok {
+		h.unmatched = append(h.unmatched, missing(v, loc))
+		if !asksHere(loc) {
+			return nil
+		}
+	}
+	uid, gid, err := h.user(p, docroot)
+	if err != nil {
+		h.Problems = append(h.Problems, err.Error())
+		return nil
 	}
 	found, ok := roots[docroot]
 	if !ok {
@@ -230,17 +234,20 @@ func (h *Host) sitesOf(v gateway.Vhost, pools map[fpm.Address]pooled, roots map[
 			continue
 		}
 		s := Site{ID: ID(root), Root: root, DocRoot: docroot, Base: base, Owner: uid, Group: gid,
-			Domain: domain(v) + base, Handler: FPM, Location: loc, Master: p.master, Pool: p.pool}
+			Domain: domain(v) + base, Handler: FPM, Location: loc, Master: p.Master, Pool: p.Pool}
 		if inner, ok := v.Location(s.Script()); ok && inner.Match != loc.Match {
 			q, known := poolOf(inner, pools)
-			if !known {
+			if !known && !asksHere(inner) {
 				continue
 			}
-			s.Location, s.Master, s.Pool = inner, q.master, q.pool
-			if s.Owner, s.Group, err = q.pool.User(); err != nil {
-				h.Problems = append(h.Problems, fmt.Sprintf("pool %s of %s: %v", q.pool.Name, q.master.Config, err))
+			s.Location, s.Master, s.Pool = inner, q.Master, q.Pool
+			if s.Owner, s.Group, err = h.user(q, root); err != nil {
+				h.Problems = append(h.Problems, err.Error())
 				continue
 			}
+		}
+		if s.Pool.Name == "" {
+			h.unserved(&s)
 		}
 		sites = append(sites, s)
 	}
@@ -266,23 +273,6 @@ func (h *Host) core(s Site) (core, version string) {
 		h.Problems = append(h.Problems, fmt.Sprintf("version of %s: %v", s.Root, err))
 	}
 	return core, version
-}
-
-// missing says in words that no pool answers a vhost's PHP location.
-func missing(v gateway.Vhost, l gateway.PHPLocation) string {
-	if len(l.Peers) == 0 {
-		return fmt.Sprintf("%s:%d: which pool serves %s is not known: %s", l.File, l.Line, domain(v), l.Unknown)
-	}
-	return fmt.Sprintf("%s:%d: %s asks PHP-FPM at %s, where no known pool listens", l.File, l.Line, domain(v), l.Peers[0])
-}
-
-func poolOf(l gateway.PHPLocation, pools map[fpm.Address]pooled) (pooled, bool) {
-	for _, peer := range l.Peers {
-		if p, ok := pools[peer]; ok {
-			return p, true
-		}
-	}
-	return pooled{}, false
 }
 
 // domain is the vhost's first plain name; a vhost without one is named after its file.

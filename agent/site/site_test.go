@@ -192,7 +192,7 @@ func TestVhostWithoutAPool(t *testing.T) {
 	unclear.PHP[0].Peers, unclear.PHP[0].Unknown = nil, "$pool is set by Lua"
 	h := Host{Gateways: []gateway.Gateway{{Vhosts: []gateway.Vhost{unknown, unclear}}}}
 	h.join(everything)
-	if len(h.Sites) != 0 || len(h.unmatched) != 2 {
+	if len(h.Sites) != 1 || len(h.unmatched) != 2 {
 		t.Fatalf("sites %v, unmatched %v", domains(h), h.unmatched)
 	}
 	if !strings.Contains(h.unmatched[0], "shop.example asks PHP-FPM at unix:/run/gone.sock, where no known pool listens") ||
