@@ -18,6 +18,12 @@ var secret = regexp.MustCompile(`(?i)^(.*?(?:env\[|pass|pw\b|secret|salt|token|a
 // difference says which lines go (-) and which come (+), and nothing of the others.
 func difference(before, after []byte) []string {
 	gone, come := changed(before, after)
+	all := len(gone) + len(come)
+	if all == 0 {
+		return []string{"no line changes"}
+	}
+	gone = gone[:min(len(gone), maxShown)]
+	come = come[:min(len(come), maxShown-len(gone))]
 	var lines []string
 	for _, l := range gone {
 		lines = append(lines, "- "+line(l))
@@ -25,11 +31,8 @@ func difference(before, after []byte) []string {
 	for _, l := range come {
 		lines = append(lines, "+ "+line(l))
 	}
-	if len(lines) > maxShown {
-		lines = append(lines[:maxShown:maxShown], fmt.Sprintf("and %d more lines", len(lines)-maxShown))
-	}
-	if len(lines) == 0 {
-		return []string{"no line changes"}
+	if more := all - len(lines); more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more lines", more))
 	}
 	return lines
 }
