@@ -1,8 +1,10 @@
-// Package watch decides when which site is probed. It knows no clock and no
-// network: times are given to it.
+// Package watch says when something is to be looked at: it follows logs as they
+// grow, and decides when which site is probed. It refuses to know what a line means
+// and what a probe is.
 //
-// Its invariant: the probes of a round are spread evenly over it, and a site keeps
-// its place in the round from one discovery to the next.
+// Its invariant: what it costs does not depend on what is written into the logs, and
+// neither a known file nor a site's place in the round is lost from one discovery to
+// the next.
 package watch
 
 import (

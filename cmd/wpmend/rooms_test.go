@@ -34,7 +34,7 @@ var rooms = map[string][]string{
 	"agent/remedy":           {"agent/gateway", "agent/journal", "agent/site", "php/fpm", "wp"},
 	"agent/shadow":           {"agent/probe", "agent/site", "php/errlog", "php/fcgi", "php/fpm", "wp"},
 	"agent/site":             {"agent/gateway", "php/fpm", "php/process", "wp"},
-	"agent/watch":            {},
+	"agent/watch":            {"php/errlog"},
 	"packaging/bench/search": {"packaging/lab"},
 	"packaging/lab":          {},
 	"packaging/lab/try":      {"packaging/lab"},

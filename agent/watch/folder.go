@@ -1,0 +1,112 @@
+package watch
+
+import (
+	"path/filepath"
+	"slices"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// folder is a folder with files that are followed.
+type folder struct {
+	path    string                 // without links: the kernel knows one watch for all names of a folder
+	files   map[string][]*followed // by their names in it
+	watched bool
+	heard   bool // since the last look
+}
+
+// enter puts a file into its folder.
+func (f *Follower) enter(x *followed) {
+	dir, name := filepath.Split(filepath.Clean(x.path))
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	dir = filepath.Clean(dir)
+	d := f.folders[dir]
+	if d == nil {
+		d = &folder{path: dir, files: map[string][]*followed{}}
+		f.folders[dir] = d
+		f.watch(d)
+	}
+	d.files[name] = append(d.files[name], x)
+	x.folder = d
+}
+
+// forget ends the following of a file.
+func (f *Follower) forget(x *followed) {
+	f.shut(x)
+	f.drop(x)
+	delete(f.files, x.path)
+	f.queue = slices.DeleteFunc(f.queue, func(q *followed) bool { return q == x })
+	d, name := x.folder, filepath.Base(filepath.Clean(x.path))
+	if d.files[name] = slices.DeleteFunc(d.files[name], func(o *followed) bool { return o == x }); len(d.files[name]) == 0 {
+		delete(d.files, name)
+	}
+	if len(d.files) == 0 {
+		f.unwatch(d)
+		delete(f.folders, d.path)
+	}
+}
+
+// wake asks the kernel for news; without, files are looked at from time to time.
+func (f *Follower) wake() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	w, err := fsnotify.NewBufferedWatcher(maxNews)
+	if err != nil {
+		f.note("", "the kernel gives no news of files, so logs are looked at every "+f.pace.poll.String()+": "+err.Error())
+		return
+	}
+	f.watcher = w
+	go func() { // fsnotify may wait for its reader with a lock that Add needs
+		for range w.Errors {
+			select {
+			case f.overrun <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	for _, d := range f.folders {
+		f.watch(d)
+	}
+	// What was written since Set.
+	for _, x := range f.files {
+		f.enqueue(x)
+	}
+}
+
+// news are the kernel's; nil where there are none.
+func (f *Follower) news() <-chan fsnotify.Event {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.watcher == nil {
+		return nil
+	}
+	return f.watcher.Events
+}
+
+// watch asks for news of a folder. Where that fails (the folder does not exist yet,
+// or no more watches are to be had) it is asked for again at the next look.
+func (f *Follower) watch(d *folder) {
+	if d.watched || f.watcher == nil || f.watches >= f.pace.folders || f.watcher.Add(d.path) != nil {
+		return
+	}
+	d.watched = true
+	f.watches++
+}
+
+func (f *Follower) unwatch(d *folder) {
+	if d.watched && f.watcher != nil {
+		// It fails where the folder went meanwhile, and the watch with it.
+		_ = f.watcher.Remove(d.path)
+	}
+	f.lost(d)
+}
+
+// lost: there is no watch of the folder any more.
+func (f *Follower) lost(d *folder) {
+	if d.watched {
+		d.watched = false
+		f.watches--
+	}
+}
