@@ -53,6 +53,7 @@ type Config struct {
 	Search  Search  `toml:"search" json:"search"`
 	Budget  Budget  `toml:"budget" json:"budget"`
 	Gateway Gateway `toml:"gateway" json:"gateway"`
+	Edge    Edge    `toml:"edge" json:"edge"`
 	FPM     []FPM   `toml:"fpm" json:"fpm"`
 }
 
@@ -141,6 +142,7 @@ func Default() Config {
 		Probe:  Probe{Timeout: Duration(30 * time.Second), Body: 2 << 20, Verify: 5},
 		Search: Search{Outgoing: AllowOutgoing, Fix: RenameFix},
 		Budget: Budget{Site: 4, Host: 20, Master: 2, Patience: Duration(20 * time.Second)},
+		Edge:   Edge{Ask: true},
 	}
 }
 
@@ -225,6 +227,9 @@ func (c Config) fault() (key, msg string) {
 	}
 	if c.Search.Fix != RenameFix && c.Search.Fix != DeactivateFix {
 		return "fix", fmt.Sprintf("fix: %q is neither \"rename\" nor \"deactivate\"", c.Search.Fix)
+	}
+	if key, msg := c.Edge.fault(); msg != "" {
+		return key, msg
 	}
 	for _, id := range c.Protected {
 		if _, _, err := wp.ParseID(id); err != nil {
