@@ -167,6 +167,8 @@ func (e *eval) name() scalar {
 	switch word {
 	case "define":
 		v = e.callDefine(from, args)
+	case "ini_set", "set_time_limit":
+		e.callINISet(from, word, args)
 	case "defined":
 		if len(args) == 1 && args[0].kind == text {
 			v = e.defined(args[0].text).scalar()

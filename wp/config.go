@@ -41,6 +41,7 @@ type Config struct {
 	Prefix    Value    // $table_prefix
 	Includes  []string // files read along with it, in PHP's order, absolute
 	Gaps      []Gap
+	INI       []INISet // in PHP's order; a later one of the same name wins
 }
 
 // Const looks a constant up. It is absent (false) only if nothing can have
@@ -117,7 +118,7 @@ func ReadConfigOf(t *Tree, core string) (Config, error) {
 	if err := r.main(rel); err != nil {
 		return Config{}, err
 	}
-	c.File, c.Includes, c.Gaps = filepath.Join(real, rel), r.includes, r.gaps
+	c.File, c.Includes, c.Gaps, c.INI = filepath.Join(real, rel), r.includes, r.gaps, r.sets
 	for name, d := range r.consts {
 		c.Constants[name] = d.value()
 	}

@@ -120,6 +120,8 @@ func (x *follower) havocName(i, to int, inner bool) int {
 	switch {
 	case word == "define":
 		x.havocDefine(i)
+	case word == "ini_set", word == "set_time_limit":
+		x.havocINISet(i, word)
 	case callsBack[word]:
 		x.gap(s, i, "%s() calls code by name", word)
 	}

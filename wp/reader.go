@@ -52,6 +52,7 @@ type reader struct {
 	classes  bool // the site has classes of its own: methods may do anything
 	seen     map[string]*source
 	includes []string
+	sets     []INISet
 	nesting  int // of includes
 	stopped  bool
 	steps    int
