@@ -212,10 +212,7 @@ func (a *Agent) tellEffect(ctx context.Context, what string, e fpm.Effect, err e
 	if err != nil {
 		return
 	}
-	line := fmt.Sprintf("the %s ended %d running requests; PHP-FPM served again after %.1f s", what, e.Ended, e.Pause.Seconds())
-	if e.Ended == 1 {
-		line = strings.Replace(line, "1 running requests", "1 running request", 1)
-	}
+	line := fmt.Sprintf("the %s ended %s; PHP-FPM served again after %.1f s", what, remedy.Count(e.Ended, "running request"), e.Pause.Seconds())
 	a.tell(ctx, "%s", strings.Join(append([]string{line}, e.Notes...), "; "))
 }
 
@@ -237,6 +234,6 @@ func (a *Agent) endEach(ctx context.Context, m fpm.Master, act remedy.Act) error
 		a.tell(ctx, "no worker had to be ended: all had moved on")
 		return nil
 	}
-	a.tell(ctx, "ended %d workers of pool %s (%s), each with the request that it was stuck at", len(ended), act.Pool, strings.Join(ended, ", "))
+	a.tell(ctx, "ended %s of pool %s (%s), each with the request that it was stuck at", remedy.Count(len(ended), "worker"), act.Pool, strings.Join(ended, ", "))
 	return nil
 }

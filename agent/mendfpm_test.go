@@ -103,10 +103,10 @@ func TestMendFPM(t *testing.T) {
 	if ours.Alive() || !theirs.Alive() {
 		t.Errorf("the site's own worker lives: %v, the other site's: %v", ours.Alive(), theirs.Alive())
 	}
-	if want := "end the stuck worker " + strconv.Itoa(ours.PID) + " of pool " + b.Site(0).Pool + ": ends at most 1 requests"; !strings.HasPrefix(r.Changes[0].What, want) || r.Changes[0].Undo != "" {
+	if want := "end the stuck worker " + strconv.Itoa(ours.PID) + " of pool " + b.Site(0).Pool + ": ends at most 1 request;"; !strings.HasPrefix(r.Changes[0].What, want) || r.Changes[0].Undo != "" {
 		t.Errorf("%+v, want %s", r.Changes[0], want)
 	}
-	if story := b.story(r); !strings.Contains(story, "ended 1 workers of pool "+b.Site(0).Pool+" ("+strconv.Itoa(ours.PID)+")") {
+	if story := b.story(r); !strings.Contains(story, "ended 1 worker of pool "+b.Site(0).Pool+" ("+strconv.Itoa(ours.PID)+")") {
 		t.Errorf("the incident says:\n%s", story)
 	}
 	r = b.heals(diagnose.WorkersStuck, opened(func(h *healing) (bool, error) {

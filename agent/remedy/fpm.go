@@ -82,8 +82,16 @@ func EndStuck(s site.Site, m fpm.Master, workers []Worker, incident, why string)
 		return journal.Change{}, err
 	}
 	return journal.Change{Site: s.ID, SiteRoot: s.Root, Incident: incident, Why: why, Actor: Actor,
-		What: fmt.Sprintf("%s: ends at most %d requests, which stand still; PHP-FPM starts others in their place", a.Words, len(pids)), Steps: []journal.Step{step},
+		What: fmt.Sprintf("%s: ends at most %s; PHP-FPM starts as many workers anew", a.Words, Count(len(pids), "request")), Steps: []journal.Step{step},
 		UndoNone: "an ended request cannot be brought back"}, nil
+}
+
+// Count is a number of things in words.
+func Count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // named is a master in words.
