@@ -100,9 +100,9 @@ type UnitState struct {
 	OOMKills int    // oom_kill of the unit's memory.events, 0 also where it cannot be read
 }
 
-// Socket is the state of the pool's address.
+// Socket is the state of the address where the gateway asks for PHP.
 type Socket struct {
-	Address string
+	Address string // where the pool listens; "" where none is known to serve the site
 	Unix    bool
 	Exists  bool
 	Mode    string // as ls prints it
@@ -112,7 +112,8 @@ type Socket struct {
 	Gateway string
 	// Refused: that user may not write to the socket or not reach it.
 	Refused bool
-	// Asked is the address that the gateway's location passes requests to; that differs from Address where they do not fit.
+	// Asked is the address that the gateway's location passes requests to; that differs from Address where they do not fit,
+	// as no pool of this host listens there. All else here is about Asked then.
 	Asked string
 	// Queue is how many connections wait to be accepted, Backlog how many may; -1 unknown. Full is Queue > Backlog
 	// for unix sockets (Linux' unix_recvq_full), Queue ≥ Backlog for TCP.
@@ -128,7 +129,6 @@ type Socket struct {
 // Peer is an address that the gateway asks in turn with the pool's.
 type Peer struct {
 	Address string
-	Pool    bool  // a pool of this host is to listen there
 	Dial    error // nil: somebody accepts
 }
 

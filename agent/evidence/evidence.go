@@ -31,12 +31,13 @@ type Marks struct {
 	since time.Time
 	files map[string]errlog.Mark
 	once  *once
+	pool  sighting
 }
 
 // Mark notes where the site's logs end now. A log that cannot be opened is left
 // out; the error says why.
 func Mark(s site.Site) (Marks, error) {
-	m := Marks{since: time.Now(), files: map[string]errlog.Mark{}, once: &once{}}
+	m := Marks{since: time.Now(), files: map[string]errlog.Mark{}, once: &once{}, pool: look(s)}
 	var problems []error
 	for _, file := range slices.Concat(gatewayLogs(s), masterLogs(s), slowLogs(s), phpLogs(s)) {
 		mark, err := errlog.MarkFile(file)
@@ -57,8 +58,8 @@ func (m Marks) Gather(ctx context.Context, s site.Site, w site.WordPress, front 
 		Location: diagnose.Location{Buffer: probe.BufferSize(s.Location), ReadTimeout: s.Location.ReadTimeout, File: s.Vhosts[0].File},
 		Blame:    func(file string) (string, bool) { return w.Blame(s, file) },
 	}
-	if s.Pool.Name != "" {
-		f.Pool, f.Socket = pool(s), socket(s)
+	if s.Handler != site.ModPHP {
+		f.Pool, f.Socket = pool(ctx, s, m.pool), socket(s)
 	}
 	if errors.Is(w.Database, wp.ErrUnknown) {
 		f.NoCredentials = w.Database
@@ -75,17 +76,6 @@ func (m Marks) Gather(ctx context.Context, s site.Site, w site.WordPress, front 
 	return f, errors.Join(problems...)
 }
 
-func pool(s site.Site) diagnose.Pool {
-	p := diagnose.Pool{Name: s.Pool.Name, Config: s.Master.Config, Unit: s.Master.Unit, PID: runningPID(s),
-		TerminateTimeout: s.Pool.Duration("request_terminate_timeout")}
-	for _, d := range s.Pool.Directives {
-		if d.Key == "listen" {
-			p.File, p.Line = d.File, d.Line
-		}
-	}
-	return p
-}
-
 func maintenance(s site.Site) time.Time {
 	t, err := wp.OpenTree(s.Root, s.Owner)
 	if err != nil {
@@ -97,13 +87,6 @@ func maintenance(s site.Site) time.Time {
 		return time.Time{}
 	}
 	return info.ModTime()
-}
-
-func runningPID(s site.Site) int {
-	if s.Master.Process.PID != 0 && s.Master.Process.Alive() {
-		return s.Master.Process.PID
-	}
-	return 0
 }
 
 // window is what a log says since its mark.
@@ -166,7 +149,7 @@ func ofSite(l gateway.LogRecord, s site.Site, file string) bool {
 		return slices.ContainsFunc(s.Vhosts, func(v gateway.Vhost) bool { return v.LogName() == l.Server })
 	}
 	_, _, died := l.Died()
-	return died && s.Handler == site.ModPHP || ownLog(s, file) || l.UpstreamAddr.Addr != "" && l.UpstreamAddr == s.Pool.Listen()
+	return died && s.Handler == site.ModPHP || ownLog(s, file) || l.UpstreamAddr.Addr != "" && l.UpstreamAddr == s.Address()
 }
 
 func (m Marks) master(f *diagnose.Facts, s site.Site) error {

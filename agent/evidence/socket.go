@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -8,26 +9,39 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
 	"wpmend/agent/diagnose"
 	"wpmend/agent/site"
+	"wpmend/php/fpm"
 	"wpmend/php/process"
 )
 
-// dialTimeout bounds a connect that nobody answers (a full backlog on TCP).
+// dialTimeout bounds a connect that nobody answers.
 const dialTimeout = 2 * time.Second
 
-// socket looks at the pool's address as root and as the gateway's user.
+// socket looks at the address where the gateway asks, as root and as the gateway's user.
 func socket(s site.Site) diagnose.Socket {
-	a := s.Pool.Listen()
-	found := diagnose.Socket{Address: a.Addr, Unix: a.Network == "unix"}
-	conn, err := net.DialTimeout(a.Network, a.Addr, dialTimeout)
-	if err == nil {
-		err = conn.Close()
+	a := s.Address()
+	found := diagnose.Socket{Address: a.Addr, Asked: a.Addr, Unix: a.Network == "unix", Queue: -1, Backlog: -1}
+	if s.Asked.Addr != "" {
+		found.Address = s.Candidate.Pool.Listen().Addr
 	}
-	found.Dial = err
+	if a.Addr == "" {
+		return found
+	}
+	l, certain := listening(a)
+	if !found.Unix && !nearby(s.Master) {
+		l, certain = unknownListener, false
+	}
+	found.Queue, found.Backlog = l.queue, l.backlog
+	// Where somebody listens for certain and others wait already, one more connection would prove nothing and take a place.
+	if !certain || l.queue == 0 {
+		found.Dial = dial(a, s, &found)
+	}
+	found.Peers = peers(s, a)
 	if !found.Unix {
 		return found
 	}
@@ -47,6 +61,89 @@ func socket(s site.Site) diagnose.Socket {
 	found.Refused = !mayWrite(info, worker.UID, groups(worker.UID)) || !mayReach(a.Addr, worker.UID, groups(worker.UID))
 	return found
 }
+
+// nearby: a master is in our network namespace, as far as is known, so that what listens here may be its own.
+func nearby(m fpm.Master) bool {
+	if m.Process.PID == 0 {
+		return true
+	}
+	own, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		return false
+	}
+	its, err := os.Readlink(filepath.Join("/proc", strconv.Itoa(m.Process.PID), "ns/net"))
+	return errors.Is(err, os.ErrNotExist) || its == own
+}
+
+// dial connects once. A connection that nobody has accepted yet tells on TCP whether FPM lets its kind in, and where no
+// pool of ours is to be, who is there instead.
+func dial(a fpm.Address, s site.Site, found *diagnose.Socket) error {
+	conn, err := net.DialTimeout(a.Network, a.Addr, dialTimeout)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if from, ok := conn.LocalAddr().(*net.TCPAddr); ok {
+		found.Allowed, _ = s.Pool.Get("listen.allowed_clients")
+		found.Disallowed = !allowed(found.Allowed, from.IP)
+	}
+	if s.Master.Process.PID == 0 || !s.Master.Process.Alive() {
+		found.HTTP = speaksHTTP(conn)
+	}
+	return nil
+}
+
+// allowed follows fcgi_is_allowed: "" and "any" let everybody in. The gateway connects from the same address of this host
+// as we do, which the kernel chooses.
+func allowed(clients string, from net.IP) bool {
+	if clients == "" {
+		return true
+	}
+	return slices.ContainsFunc(strings.FieldsFunc(clients, func(r rune) bool { return r == ',' || r == ' ' }), func(c string) bool {
+		ip := net.ParseIP(c)
+		return c == "any" || ip != nil && ip.Equal(from)
+	})
+}
+
+// speaking is how long whoever accepted may take for its first byte.
+const speaking = 300 * time.Millisecond
+
+// speaksHTTP asks, in FastCGI, what the other end can do (FCGI_GET_VALUES, which runs no script). A web server takes it
+// for a broken request and answers "HTTP/1.1 400"; the line ends that it waits for stand in the record's padding.
+func speaksHTTP(conn net.Conn) bool {
+	const name = "FCGI_MPXS_CONNS"
+	record := append([]byte{1, 9, 0, 0, 0, 2 + byte(len(name)), 4, 0, byte(len(name)), 0}, name+"\r\n\r\n"...)
+	if err := conn.SetDeadline(time.Now().Add(speaking)); err != nil {
+		return false
+	}
+	if _, err := conn.Write(record); err != nil {
+		return false
+	}
+	first := make([]byte, 1)
+	n, _ := conn.Read(first)
+	return n == 1 && first[0] == 'H'
+}
+
+// peers are the other addresses of the group that the location asks.
+func peers(s site.Site, but fpm.Address) (found []diagnose.Peer) {
+	for _, a := range slices.Concat(s.Location.Peers, s.Location.Backups) {
+		if a == but || len(found) == maxPeers {
+			continue
+		}
+		p := diagnose.Peer{Address: a.Addr}
+		if l, certain := listening(a); !certain || l.queue == 0 {
+			var conn net.Conn
+			if conn, p.Dial = net.DialTimeout(a.Network, a.Addr, dialTimeout/4); p.Dial == nil {
+				conn.Close()
+			}
+		}
+		found = append(found, p)
+	}
+	return found
+}
+
+// maxPeers bounds how many of a group's addresses are looked at.
+const maxPeers = 8
 
 // acl reports whether the pool lets users in by name (RHEL's www.conf does).
 func acl(s site.Site) bool {

@@ -27,7 +27,7 @@ func stillness(workers []Worker) {
 	}
 	byCPU := map[int][]asleep{}
 	for i, w := range workers {
-		if !w.Busy || !w.Activity.Waiting {
+		if !w.Busy {
 			continue
 		}
 		since, err := lastRan(filepath.Join("/proc", strconv.Itoa(w.PID), "sched"))
@@ -36,7 +36,7 @@ func stillness(workers []Worker) {
 		}
 		cpu, err := lastCPU(w.PID)
 		if err != nil {
-			continue
+			continue // among others because it runs
 		}
 		byCPU[cpu] = append(byCPU[cpu], asleep{i, since})
 	}
@@ -103,7 +103,10 @@ func parseLastRan(r io.Reader) (time.Duration, error) {
 	return 0, errors.New("it does not say when it last ran")
 }
 
-// lastCPU is the processor that a process was last on: field 39 of /proc/PID/stat.
+// errRuns says that a process runs, or would if a processor were free.
+var errRuns = errors.New("it runs")
+
+// lastCPU is the processor that a sleeping process was last on: field 39 of /proc/PID/stat.
 func lastCPU(pid int) (int, error) {
 	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
 	if err != nil {
@@ -112,6 +115,9 @@ func lastCPU(pid int) (int, error) {
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 	if len(fields) < 37 {
 		return 0, errors.New("its stat is cut short")
+	}
+	if fields[0] == "R" {
+		return 0, errRuns
 	}
 	return strconv.Atoi(fields[36])
 }
