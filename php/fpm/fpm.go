@@ -2,9 +2,9 @@
 // a private copy of one pool is run beside the live one. It refuses to know sites, components and gateways, and it
 // decides nothing: whoever calls it says what to start.
 //
-// Invariants: a master counts only if its process speaks for the host and its configuration belongs to root; nothing
-// here touches a master that runs; what a private copy started ends with it, with its owner, or at the latest with
-// [CleanPrivates].
+// Invariants: a master counts only if its process speaks for the host and its configuration belongs to root; one that
+// runs is touched by nothing but Reload, Restart, Renew and EndWorker, and never made to read a configuration that fails
+// its own test; what a private copy started ends with it, with its owner, or at the latest with [CleanPrivates].
 package fpm
 
 import (
