@@ -19,11 +19,11 @@ import (
 // agent nor each other.
 var rooms = map[string][]string{
 	"cmd/wpmend":             {"agent", "agent/bisect", "agent/config", "agent/diagnose", "agent/history", "agent/lock", "agent/probe", "agent/report", "agent/site"},
-	"agent":                  {"agent/bisect", "agent/config", "agent/diagnose", "agent/evidence", "agent/gateway", "agent/history", "agent/journal", "agent/lock", "agent/probe", "agent/redact", "agent/remedy", "agent/report", "agent/shadow", "agent/site", "agent/watch", "php/fpm", "php/process", "wp"},
+	"agent":                  {"agent/bisect", "agent/config", "agent/diagnose", "agent/evidence", "agent/gateway", "agent/history", "agent/journal", "agent/lock", "agent/probe", "agent/redact", "agent/remedy", "agent/report", "agent/shadow", "agent/site", "agent/watch", "php/fpm", "php/ini", "php/process", "wp"},
 	"agent/bisect":           {},
-	"agent/config":           {"wp"},
+	"agent/config":           {"php", "wp"},
 	"agent/diagnose":         {"agent/gateway", "agent/probe", "php/errlog", "wp"},
-	"agent/evidence":         {"agent/diagnose", "agent/gateway", "agent/probe", "agent/site", "php/errlog", "php/process", "wp"},
+	"agent/evidence":         {"agent/diagnose", "agent/gateway", "agent/probe", "agent/site", "php/errlog", "php/fpm", "php/ini", "php/process", "wp"},
 	"agent/gateway":          {"php/fpm", "php/process"},
 	"agent/history":          {"agent/diagnose", "agent/journal"},
 	"agent/journal":          {"wp"},
@@ -31,7 +31,7 @@ var rooms = map[string][]string{
 	"agent/probe":            {"agent/gateway", "agent/site", "php/errlog", "php/fcgi", "php/fpm", "wp"},
 	"agent/redact":           {},
 	"agent/report":           {"agent/diagnose", "agent/history", "agent/redact"},
-	"agent/remedy":           {"agent/gateway", "agent/journal", "agent/site", "php/fpm", "wp"},
+	"agent/remedy":           {"agent/gateway", "agent/journal", "agent/site", "php/fpm", "php/ini", "wp"},
 	"agent/shadow":           {"agent/probe", "agent/site", "php/errlog", "php/fcgi", "php/fpm", "wp"},
 	"agent/site":             {"agent/gateway", "php/fpm", "php/process", "wp"},
 	"agent/watch":            {"php/errlog"},
