@@ -114,6 +114,9 @@ func (a *Agent) searchable(l *look, o BisectOptions) error {
 
 // methodFor is the way to ask: the shadow's where it can be had.
 func methodFor(s site.Site, asked string) (string, error) {
+	if err := s.Unserved(); err != nil {
+		return MethodShadow, &Error{Kind: "no-pool", Err: err, Remedy: "wpmend check " + s.Domain}
+	}
 	switch {
 	case asked == MethodRename, s.Handler == site.ModPHP && asked != MethodShadow:
 		return MethodRename, nil

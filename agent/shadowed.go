@@ -26,6 +26,9 @@ type shadowed struct {
 }
 
 func (a *Agent) startShadow(ctx context.Context, s site.Site, paths wp.Paths) (*shadow.Shadow, error) {
+	if err := s.Unserved(); err != nil {
+		return nil, &Error{Kind: "no-pool", Err: err, Remedy: "wpmend check " + s.Domain}
+	}
 	a.say(s, "starting a private copy of pool %s", s.Pool.Name)
 	sh, err := shadow.Start(ctx, s, paths, shadow.Options{Workers: shadowWorkers, Body: a.config.Probe.Body})
 	if ctx.Err() != nil {

@@ -42,6 +42,10 @@ func byFastCGI(ctx context.Context, route Route, s site.Site, q Request, to fpm.
 	if !ok {
 		return r
 	}
+	if err := s.Unserved(); err != nil && to.Addr == "" {
+		r.Outcome, r.Signature, r.Detail = Unknown, "no pool", err.Error()
+		return r
+	}
 	if to.Addr == "" {
 		r.Outcome, r.Signature, r.Detail = Unknown, "no pool", "the web server runs the site's PHP itself; there is no pool to ask"
 		return r

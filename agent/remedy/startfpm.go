@@ -13,6 +13,9 @@ import (
 // process tree. It cannot be undone: stopping it would take every site of the
 // master down.
 func StartFPM(s site.Site, incident, why string) (journal.Change, error) {
+	if err := s.Unserved(); err != nil {
+		return journal.Change{}, err
+	}
 	argv, how, err := s.Master.StartPlan()
 	if err != nil {
 		return journal.Change{}, fmt.Errorf("PHP-FPM with %s does not run, and how to start it is not known: %w", s.Master.Config, err)

@@ -58,6 +58,9 @@ func spare(questions int) int { return 2 * max(questions, 1) }
 // Start brings a private copy of the site's pool up, with nothing hidden. Paths may
 // be zero where they are not known yet: then the site's root alone is overlaid.
 func Start(ctx context.Context, s site.Site, paths wp.Paths, o Options) (*Shadow, error) {
+	if err := s.Unserved(); err != nil {
+		return nil, err
+	}
 	if o.Dir == "" {
 		o.Dir = Dir
 	}
