@@ -49,11 +49,9 @@ func visits(s site.Site, since time.Time, yield func(visit)) error {
 		own := ownLog(s, file)
 		problems = append(problems, tails(file, func(text []byte) error {
 			return gateway.ScanAccess(bytes.NewReader(text), time.Local, func(r gateway.AccessRecord) bool {
-				if r.Time.Before(since) || r.Host == "" && !own || r.Host != "" && !s.Serves(r.Host) {
-					return true
+				if !r.Time.Before(since) && asked(r.Host, s, own) {
+					yield(accessVisit(r, file))
 				}
-				yield(visit{at: r.Time, method: r.Method, uri: r.URI, host: r.Host, status: r.Status, log: file,
-					empty: r.Status == http.StatusOK && r.Bytes == 0})
 				return true
 			})
 		}))
@@ -64,15 +62,36 @@ func visits(s site.Site, since time.Time, yield func(visit)) error {
 	for _, file := range gatewayLogs(s) {
 		problems = append(problems, tails(file, func(text []byte) error {
 			return gateway.ScanNginxLog(bytes.NewReader(text), time.Local, func(r gateway.LogRecord) bool {
-				if status := statusOf(r); status != 0 && !r.Time.Before(since) && ofSite(r, s, file) {
-					method, uri, host := requestOf(r)
-					yield(visit{at: r.Time, method: method, uri: uri, host: host, status: status, php: true, log: file})
+				if v, failed := errorVisit(r, file); failed && !r.Time.Before(since) && ofSite(r, s, file) {
+					yield(v)
 				}
 				return true
 			})
 		}))
 	}
 	return errors.Join(problems...)
+}
+
+// accessVisit is a request in an access log.
+func accessVisit(r gateway.AccessRecord, file string) visit {
+	return visit{at: r.Time, method: r.Method, uri: r.URI, host: r.Host, status: r.Status, log: file,
+		empty: r.Status == http.StatusOK && r.Bytes == 0}
+}
+
+// asked reports whether a request in an access log was to the site; own says that no
+// other vhost writes there.
+func asked(host string, s site.Site, own bool) bool {
+	return host == "" && own || host != "" && s.Serves(host)
+}
+
+// errorVisit is a request that failed according to nginx' error log.
+func errorVisit(r gateway.LogRecord, file string) (v visit, failed bool) {
+	status := statusOf(r)
+	if status == 0 {
+		return visit{}, false
+	}
+	method, uri, host := requestOf(r)
+	return visit{at: r.Time, method: method, uri: uri, host: host, status: status, php: true, log: file}, true
 }
 
 // tails reads the end of a log and, where that is all of it, of the one before: a
