@@ -241,8 +241,8 @@ func conditional(section string) bool {
 	return strings.EqualFold(kind, "PATH") || strings.EqualFold(kind, "HOST")
 }
 
-// sections reads the [PATH=…] that the site lies in, the outermost first, and then the [HOST=…] of its names
-// (php_ini_activate_per_dir, php_ini_activate_per_host).
+// sections reads the [HOST=…] of the site's names, and then the [PATH=…] that it lies in, the outermost first
+// (php_ini_activate_per_host, php_ini_activate_per_dir, in the order of sapi_cgi_activate).
 func (g *gathering) sections() {
 	type part struct {
 		file  string
@@ -262,12 +262,7 @@ func (g *gathering) sections() {
 			}
 		}
 	}
-	slices.SortStableFunc(parts, func(a, b part) int {
-		if a.dir == "" || b.dir == "" {
-			return strings.Compare(b.dir, a.dir)
-		}
-		return len(a.dir) - len(b.dir)
-	})
+	slices.SortStableFunc(parts, func(a, b part) int { return len(a.dir) - len(b.dir) })
 	for _, p := range parts {
 		g.add(ini.Section, p.file, p.entry)
 	}

@@ -47,7 +47,8 @@ var limitCases = []limitCase{
 	{name: "both params", value: "max_execution_time = 40", admin: "max_execution_time = 41", execution: "41", locked: "yes"},
 	{name: "PATH", ini: "max_execution_time = 31\n[PATH=@]\nmax_execution_time = 51\n[PATH=@/blog]\nmax_execution_time = 52\n[PATH=/nowhere]\nmax_execution_time = 53",
 		pool: "php_admin_value[max_execution_time] = 2", user: "max_execution_time = 9", execution: "52", locked: "yes"},
-	{name: "HOST", ini: "[HOST=shop.test]\nmax_execution_time = 61\n[PATH=@]\nmax_execution_time = 51", user: "max_execution_time = 9", execution: "61", locked: "yes"},
+	{name: "HOST", ini: "[HOST=shop.test]\nmax_execution_time = 61", user: "max_execution_time = 9", execution: "61", locked: "yes"},
+	{name: "HOST and PATH", ini: "[HOST=shop.test]\nmax_execution_time = 61\n[PATH=@]\nmax_execution_time = 51", execution: "51", locked: "yes"},
 	{name: "another HOST", ini: "[HOST=other.test]\nmax_execution_time = 61", execution: "30"},
 	{name: "a broken .user.ini", user: "memory_limit = 77M\nx = \"\nmax_execution_time = 9", memory: "77M", execution: "30"},
 	{name: "a broken php.ini", ini: "max_execution_time = 44\nmemory_limit = (\nmax_execution_time = 45"},
@@ -102,7 +103,7 @@ func limitSite(t *testing.T, tc limitCase) site.Site {
 		"fpm.conf": fmt.Sprintf("[global]\nerror_log = %[1]s/fpm.log\npid = %[1]s/fpm.pid\nprocess_control_timeout = 3s\n[www]\nuser = www-data\nlisten = %[1]s/fpm.sock\n"+
 			"pm = static\nrequest_terminate_timeout = 50s\npm.max_children = 1\n%[2]s\n", dir, tc.pool),
 		"www/blog/wp-config.php":   "<?php\n" + tc.config + "\n$table_prefix = 'wp_';\nrequire_once ABSPATH . 'wp-settings.php';\n",
-		"www/blog/wp-settings.php": "<?php\n",
+		"www/blog/wp-settings.php": "<?php\n", "www/blog/wp-load.php": "<?php\n", "www/blog/wp-includes/version.php": "<?php\n$wp_version = '6.9';\n",
 		"www/blog/index.php": "<?php define('ABSPATH', __DIR__ . '/'); require 'wp-config.php';\n" +
 			"foreach (['max_execution_time', 'max_input_time', 'memory_limit', 'post_max_size', 'upload_max_filesize'] as $k) echo $k, '=', ini_get($k), \"\\n\";",
 		"www/.user.ini": tc.user, "www/blog/.user.ini": tc.sub,
