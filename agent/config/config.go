@@ -53,6 +53,7 @@ type Config struct {
 	Search  Search  `toml:"search" json:"search"`
 	Budget  Budget  `toml:"budget" json:"budget"`
 	Gateway Gateway `toml:"gateway" json:"gateway"`
+	Limits  Limits  `toml:"limits" json:"limits"`
 	Edge    Edge    `toml:"edge" json:"edge"`
 	FPM     []FPM   `toml:"fpm" json:"fpm"`
 }
@@ -142,6 +143,7 @@ func Default() Config {
 		Probe:  Probe{Timeout: Duration(30 * time.Second), Body: 2 << 20, Verify: 5},
 		Search: Search{Outgoing: AllowOutgoing, Fix: RenameFix},
 		Budget: Budget{Site: 4, Host: 20, Master: 2, Patience: Duration(20 * time.Second)},
+		Limits: defaultLimits(),
 		Edge:   Edge{Ask: true},
 	}
 }
@@ -235,6 +237,9 @@ func (c Config) fault() (key, msg string) {
 		if _, _, err := wp.ParseID(id); err != nil {
 			return "protected", fmt.Sprintf("protected: %q is no component: write it as in `wpmend bisect`, such as \"plugin:woocommerce\"", id)
 		}
+	}
+	if key, msg := c.Limits.fault(); msg != "" {
+		return key, msg
 	}
 	for _, b := range []struct {
 		key      string
