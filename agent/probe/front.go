@@ -2,11 +2,9 @@ package probe
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -27,22 +25,29 @@ type Limits struct {
 // address of this host that the site's vhost listens on: name resolution and any
 // CDN are left out. Certificates are not verified: the question is whether PHP works.
 func ByFrontRequest(ctx context.Context, s site.Site, q Request, l Limits) Result {
+	return byFront(ctx, s, q, l, asker{})
+}
+
+func byFront(ctx context.Context, s site.Site, q Request, l Limits, k asker) Result {
 	r, ok := begin(Front, q)
 	if !ok {
 		return r
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.Timeout)
 	defer cancel()
-	q = q.at(Uncached(q.Target))
+	if !k.visitor {
+		q = q.at(Uncached(q.Target))
+	}
 	for hop := 0; ; hop++ {
 		r.URL = shown(q.Target)
-		a, err := frontOnce(ctx, s, q, l)
+		a, err := frontOnce(ctx, s, q, l, k)
 		r.Took = time.Since(r.Start)
 		if err != nil {
 			r.Outcome, r.Signature, r.Detail = frontFailure(err), "front: "+errorClass(err), err.Error()
 			return r
 		}
 		r.Status, r.Bytes, r.Closed = a.Status, len(a.Body), closed(a.Body)
+		r.Cached, r.Server = cached(a.Header), server(a.Header)
 		done, to := step(s, q.Target, a, hop, &r)
 		if done {
 			return r
@@ -95,30 +100,22 @@ func entrance(s site.Site, u *url.URL) (listen []gateway.Listen, forwarded bool)
 	return listeners(s, u.Hostname(), "http"), true
 }
 
-func frontOnce(ctx context.Context, s site.Site, q Request, l Limits) (Answer, error) {
+func frontOnce(ctx context.Context, s site.Site, q Request, l Limits, k asker) (Answer, error) {
 	u := q.Target
-	listen, forwarded := entrance(s, u)
-	if len(listen) == 0 {
-		return Answer{}, fmt.Errorf("no vhost of the site listens for %s://%s", u.Scheme, u.Hostname())
+	listen, forwarded, err := k.entrance(s, u)
+	if err != nil {
+		return Answer{}, err
 	}
 	scheme := u.Scheme
 	if forwarded {
 		scheme = "http"
 	}
-	transport := &http.Transport{
-		DisableKeepAlives:      true,
-		MaxResponseHeaderBytes: maxHeader,
-		TLSClientConfig:        &tls.Config{ServerName: u.Hostname(), InsecureSkipVerify: true},
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dial(ctx, listen)
-		},
-	}
 	request, err := http.NewRequestWithContext(ctx, q.method(), scheme+"://"+u.Host+u.RequestURI(), nil)
 	if err != nil {
 		return Answer{}, err
 	}
-	request.Header = q.headers(s, forwarded)
-	response, err := transport.RoundTrip(request)
+	request.Header = k.headers(s, q, forwarded)
+	response, err := k.transport(u, listen).RoundTrip(request)
 	if err != nil {
 		return Answer{}, err
 	}

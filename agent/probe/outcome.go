@@ -64,6 +64,8 @@ type Result struct {
 	Bytes     int    // of the body
 	Header    int    // bytes of the response header, as PHP sent it; 0 by the front route
 	Closed    bool   // the body holds </html>
+	Cached    string // the header that says the answer came out of a cache, "X-Cache: HIT"; "" none does
+	Server    string // whose the answer is by its headers: a network's name ("Cloudflare"), else the Server header; untrusted
 	Start     time.Time
 	Took      time.Duration
 	Errors    []errlog.PHPError // PHP's own messages that came with the answer (pool and shadow only)
