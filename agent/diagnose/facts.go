@@ -139,6 +139,7 @@ type Edge struct {
 	Lookup    error        // why there are none
 	Missing   bool         // the name does not exist, or has no address
 	Here      bool         // one of Addresses is this host's own
+	Elsewhere bool         // Addresses are not this host's own, nor a known CDN's, and what answered there is provably another host: this one's log shows our request by loopback and not the one that went there
 	CDN       string       // whose network Addresses belong to: "Cloudflare", …; "" unknown
 	Public    probe.Result // the answer there; zero: not asked, and NotAsked says why
 	NotAsked  string
