@@ -13,6 +13,9 @@ import (
 	"wpmend/wp"
 )
 
+// settled is how long a run of WordPress' cron takes that installs nothing.
+const settled = 10 * time.Second
+
 // updater names the sign that somebody updates the site at this moment, "" if there is
 // none. An error means that it could not be looked for.
 func (h *healing) updater() (string, error) {
@@ -20,7 +23,8 @@ func (h *healing) updater() (string, error) {
 		return h.facts.Updating, nil
 	}
 	for _, w := range h.facts.Pool.Workers {
-		if w.Busy && updates(w.Script, w.URI) {
+		// Visitors start wp-cron.php all the time; only one that lasts may be an automatic update.
+		if w.Busy && updates(w.Script, w.URI) && (filepath.Base(w.Script) != "wp-cron.php" || w.Since > settled) {
 			return fmt.Sprintf("worker %d is at %s", w.PID, w.Script), nil
 		}
 	}
