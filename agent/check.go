@@ -24,8 +24,8 @@ func (a *Agent) check(ctx context.Context, l *look) (CheckReport, error) {
 	s := l.site
 	a.say(s, "asking %s", l.target())
 	l.front = a.askFront(ctx, l)
-	if !l.front.Outcome.Failing() && ctx.Err() == nil {
-		a.askLogs(ctx, l)
+	if !l.front.Outcome.Failing() && ctx.Err() == nil && !a.askLogs(ctx, l) {
+		a.askVisitor(ctx, l)
 	}
 	if l.unread != nil && !l.front.Outcome.Failing() {
 		return CheckReport{}, l.unread

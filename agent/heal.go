@@ -64,7 +64,7 @@ func (h *healing) run(ctx context.Context) error {
 		return h.unread
 	}
 	// The search takes the time that confirming takes anyway.
-	if h.agent.gather(ctx, h.look); remedyOf(h.causes) == diagnose.RemedyDisable {
+	if h.agent.gather(ctx, h.look); nextRemedy(h.causes, nil) == diagnose.RemedyDisable {
 		h.startEarly(ctx, h.suspects())
 	}
 	failed, asked = h.agent.confirm(ctx, h.look, failed, asked)
@@ -90,7 +90,9 @@ func (h *healing) notice(ctx context.Context) (failed, asked int) {
 		h.front = *h.seen
 		return 1, 2
 	}
-	h.agent.askLogs(ctx, h.look)
+	if !h.agent.askLogs(ctx, h.look) {
+		h.agent.askVisitor(ctx, h.look)
+	}
 	return 1, 1
 }
 
@@ -105,8 +107,8 @@ func (h *healing) mend(ctx context.Context) error {
 		return h.escalate(ctx)
 	}
 	for tried := map[string]bool{}; ; {
-		name := remedyOf(h.causes)
-		if name == "" || tried[name] {
+		name := nextRemedy(h.causes, tried)
+		if name == "" {
 			return h.escalate(ctx)
 		}
 		tried[name] = true
@@ -134,23 +136,40 @@ func (h *healing) take(ctx context.Context, name string) (done bool, err error) 
 	switch name {
 	case diagnose.RemedyStartFPM:
 		return h.startFPM(ctx)
+	case diagnose.RemedyRestartFPM:
+		return h.restartFPM(ctx)
+	case diagnose.RemedyReloadFPM:
+		return h.reloadFPM(ctx)
+	case diagnose.RemedyEndWorkers:
+		return h.endWorkers(ctx)
+	case diagnose.RemedyTuneGateway:
+		return h.tuneGateway(ctx)
+	case diagnose.RemedyMaintenance:
+		return h.endMaintenance(ctx)
+	case diagnose.RemedyPurge:
+		return h.purgeCache(ctx)
 	case diagnose.RemedyDisable:
 		return h.disableCulprits(ctx)
 	}
 	return true, fmt.Errorf("no remedy is called %q", name)
 }
 
-// remedyOf is the first remedy that the ranked causes name. A cause that wpmend
-// cannot mend and that is surer than all others stands in the way of every remedy;
+// nextRemedy is the first remedy that the ranked causes name and that was not tried. A
+// cause that wpmend cannot mend stands in the way of the remedies of less certain ones;
 // a failure without any known cause may still be a component's.
-func remedyOf(causes []diagnose.Cause) string {
-	if len(causes) == 0 {
+func nextRemedy(causes []diagnose.Cause, tried map[string]bool) string {
+	if len(causes) == 0 && !tried[diagnose.RemedyDisable] {
 		return diagnose.RemedyDisable
 	}
-	if causes[0].Remedy == nil {
-		return ""
+	for _, c := range causes {
+		if c.Remedy == nil {
+			return ""
+		}
+		if !tried[*c.Remedy] {
+			return *c.Remedy
+		}
 	}
-	return *causes[0].Remedy
+	return ""
 }
 
 // recurrence is the time within which a second passing failure of a site is no

@@ -48,7 +48,8 @@ func (q Question) plain() bool {
 // request is one request that a look asks.
 type request struct {
 	probe.Request
-	user string
+	user    string
+	visitor bool // asked as it stands, caches in between included
 }
 
 // look is what one incident knows of its site so far.
@@ -62,6 +63,7 @@ type look struct {
 	inspection *wp.Inspection // where the files alone did not tell
 	marks      evidence.Marks
 	front      probe.Result
+	past       probe.Result // the answer past the caches, where front is a visitor's
 	facts      diagnose.Facts
 	causes     []diagnose.Cause
 	notes      []string
@@ -170,8 +172,15 @@ func (a *Agent) gather(ctx context.Context, l *look) {
 		l.causes = []diagnose.Cause{}
 		return
 	}
-	facts, err := l.marks.Gather(ctx, l.site, l.wp, l.front)
+	front := l.front
+	if l.requests[0].visitor {
+		front = l.past
+	}
+	facts, err := l.marks.Gather(ctx, l.site, l.wp, front)
 	facts.Unread = l.unread
+	if l.requests[0].visitor {
+		facts.Visitor = l.front
+	}
 	if facts.Socket.Refused {
 		// The gateway never got to PHP, so asking PHP itself adds something.
 		facts.Direct = probe.ByPool(ctx, l.site, l.target(), a.limits())
@@ -204,11 +213,31 @@ func (a *Agent) askFront(ctx context.Context, l *look) probe.Result {
 
 func (a *Agent) askAll(ctx context.Context, l *look, requests []request) (r probe.Result) {
 	for _, q := range requests {
-		if r = a.askOne(ctx, l.site, q.Request); r.Outcome.Failing() {
+		if q.visitor {
+			r = probe.AsVisitor(ctx, l.site, q.Target, a.limits())
+		} else {
+			r = a.askOne(ctx, l.site, q.Request)
+		}
+		if r.Outcome.Failing() {
 			break
 		}
 	}
 	return r
+}
+
+// askVisitor asks the front page as it stands, since a cache may serve an error that PHP
+// no longer gives. It is for a site that is well past its caches.
+func (a *Agent) askVisitor(ctx context.Context, l *look) bool {
+	if l.chosen || l.front.Outcome != probe.Healthy {
+		return false
+	}
+	q := request{Request: probe.Request{Target: probe.Home(l.site)}, visitor: true}
+	r := a.askAll(ctx, l, []request{q})
+	if ctx.Err() != nil || !r.Outcome.Failing() {
+		return false
+	}
+	l.past, l.front, l.requests = l.front, r, []request{q}
+	return true
 }
 
 // askLogs asks the URLs that failed lately according to the gateway's logs. The
