@@ -11,22 +11,9 @@ import (
 	"strings"
 )
 
-// accepted adds the inodes of the connections that came to one of the master's addresses, from a table of /proc/PID/net.
-func (m Master) accepted(table string, inodes map[uint64]bool) error {
-	pools := m.Pools
-	if pools == nil {
-		fresh, err := loadWith(m)
-		if err != nil {
-			return err
-		}
-		pools = fresh.Pools
-	}
-	var at []Address
-	for _, p := range pools {
-		if a := p.Listen(); a.Network == "unix" == (table == "unix") && a.Addr != "" {
-			at = append(at, a)
-		}
-	}
+// accepted adds the inodes of the connections that came to one of the addresses, from a table of /proc/PID/net.
+func (m Master) accepted(addresses []Address, table string, inodes map[uint64]bool) error {
+	at := slices.DeleteFunc(slices.Clone(addresses), func(a Address) bool { return (a.Network == "unix") != (table == "unix") })
 	if len(at) == 0 {
 		return nil
 	}

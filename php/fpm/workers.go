@@ -65,7 +65,7 @@ func (m Master) Workers(pool string) ([]Worker, error) {
 		}
 		workers = append(workers, w)
 	}
-	if err := m.connections(workers); err != nil && hidden == nil {
+	if err := m.connections(workers, pool); err != nil && hidden == nil {
 		hidden = err
 	}
 	stillness(workers)
@@ -120,14 +120,28 @@ func runTime(pid int) (time.Duration, bool) {
 
 // connections fills in which connection each busy worker has accepted: of its sockets the one that the kernel's tables
 // show as come to its pool's address.
-func (m Master) connections(workers []Worker) error {
+func (m Master) connections(workers []Worker, pool string) error {
 	if !slices.ContainsFunc(workers, func(w Worker) bool { return w.Busy }) {
 		return nil
+	}
+	pools := m.Pools
+	if pools == nil {
+		fresh, err := loadWith(m)
+		if err != nil {
+			return err
+		}
+		pools = fresh.Pools
+	}
+	var at []Address
+	for _, p := range pools {
+		if a := p.Listen(); a.Addr != "" && (pool == "" || strings.EqualFold(p.Name, pool)) {
+			at = append(at, a)
+		}
 	}
 	accepted := map[uint64]bool{}
 	for _, table := range []string{"unix", "tcp", "tcp6"} {
 		// Of the master's network namespace, which need not be ours.
-		if err := m.accepted(table, accepted); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := m.accepted(at, table, accepted); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}

@@ -40,41 +40,50 @@ func stillness(workers []Worker) {
 		}
 		byCPU[cpu] = append(byCPU[cpu], asleep{i, since})
 	}
-	for cpu, sleepers := range byCPU {
-		now, err := clockOf(cpu)
-		if err != nil {
-			continue
+	clocks := make(chan clock, len(byCPU))
+	for cpu := range byCPU {
+		go func() { clocks <- readClock(cpu) }()
+	}
+	late := time.After(clockWait)
+	for range byCPU {
+		var now clock
+		select {
+		case now = <-clocks:
+		case <-late:
+			return
 		}
-		for _, s := range sleepers {
+		for _, s := range byCPU[now.cpu] {
 			// Neither a longer time than it has lived nor one from the future is believed.
-			if still := now - s.since; still > 0 && still <= workers[s.worker].Age+time.Second {
+			if still := now.at - s.since; now.at > 0 && still > 0 && still <= workers[s.worker].Age+time.Second {
 				workers[s.worker].Still = still
 			}
 		}
 	}
 }
 
-// clockOf reads a processor's own clock, from a thread that moves there and ends.
-func clockOf(cpu int) (time.Duration, error) {
-	type reading struct {
-		at  time.Duration
-		err error
+// clockWait is how long a busy processor may take to let us read its clock.
+const clockWait = 200 * time.Millisecond
+
+// clock is what a processor's own clock says; at 0 it is not known.
+type clock struct {
+	cpu int
+	at  time.Duration
+}
+
+// readClock moves to a processor for it. The thread is bound to that from then on, so it is never unlocked and ends with
+// its goroutine.
+func readClock(cpu int) clock {
+	runtime.LockOSThread()
+	var set unix.CPUSet
+	set.Set(cpu)
+	if err := unix.SchedSetaffinity(0, &set); err != nil {
+		return clock{cpu: cpu}
 	}
-	read := make(chan reading, 1)
-	go func() {
-		// Never unlocked: the thread, which is bound to one processor now, ends with its goroutine.
-		runtime.LockOSThread()
-		var set unix.CPUSet
-		set.Set(cpu)
-		if err := unix.SchedSetaffinity(0, &set); err != nil {
-			read <- reading{err: fmt.Errorf("move to processor %d: %w", cpu, err)}
-			return
-		}
-		at, err := lastRan("/proc/thread-self/sched")
-		read <- reading{at, err}
-	}()
-	r := <-read
-	return r.at, r.err
+	at, err := lastRan("/proc/thread-self/sched")
+	if err != nil {
+		return clock{cpu: cpu}
+	}
+	return clock{cpu, at}
 }
 
 // lastRan reads when a process last had the processor, in the time of that processor's clock.
