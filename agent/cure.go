@@ -73,13 +73,18 @@ func (a *Agent) allowed(ctx context.Context, l *look, ids []string) error {
 		}
 	}
 	if l.logged {
-		return fmt.Errorf("only %s fails, which the log names: anybody may have asked for it, so nothing is switched off for it before a person says so: wpmend heal %s --url '%s'",
-			l.target(), l.site.Domain, strings.ReplaceAll(l.target().String(), "'", "%27"))
+		return l.unasked()
 	}
 	if err := calm(l); err != nil {
 		return err
 	}
 	return a.unchanged(ctx, l, ids)
+}
+
+// unasked is why nothing is done about a URL that only a log names.
+func (l *look) unasked() error {
+	return fmt.Errorf("only %s fails, which the log names: anybody may have asked for it, so nothing is changed for it before a person says so: wpmend heal %s --url '%s'",
+		l.target(), l.site.Domain, strings.ReplaceAll(l.target().String(), "'", "%27"))
 }
 
 // switchOff describes how components are switched off: one change a component, so

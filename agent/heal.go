@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"net/url"
 	"time"
 
 	"wpmend/agent/diagnose"
@@ -17,6 +18,7 @@ type HealOptions struct {
 	DryRun bool
 	URLs   []string      // what to ask; none: the front page, or what the logs say failed
 	Seen   *probe.Result // a failure that was seen already, by whoever watches
+	Logged *url.URL      // what failed then, if it is not the front page: a URL that only a log names
 }
 
 // Heal takes one incident of a site from its first symptom to its end.
@@ -27,7 +29,7 @@ func (a *Agent) Heal(ctx context.Context, s site.Site, o HealOptions) (HealRepor
 		return HealReport{}, err
 	}
 	defer release()
-	h := &healing{agent: a, look: l, dry: o.DryRun, seen: o.Seen, report: HealReport{Site: ref(s), Causes: []diagnose.Cause{}, Culprits: []Culprit{}, Changes: []ChangeRef{}, Left: []ChangeRef{}, Advice: []string{}}}
+	h := &healing{agent: a, look: l, dry: o.DryRun, seen: o.Seen, named: o.Logged, report: HealReport{Site: ref(s), Causes: []diagnose.Cause{}, Culprits: []Culprit{}, Changes: []ChangeRef{}, Left: []ChangeRef{}, Advice: []string{}}}
 	err = h.run(ctx)
 	h.report.Seconds = time.Since(start).Seconds()
 	h.report.Notes = append([]string{}, l.notes...)
@@ -44,7 +46,8 @@ type healing struct {
 	agent    *Agent
 	dry      bool
 	seen     *probe.Result
-	rate     float64 // share of the requests that fail, where some do not
+	named    *url.URL // see HealOptions.Logged
+	rate     float64  // share of the requests that fail, where some do not
 	early    *earlySearch
 	incident *history.Incident
 	proof    []string // what the search saw
@@ -62,6 +65,9 @@ func (h *healing) run(ctx context.Context) error {
 	if !h.front.Outcome.Failing() {
 		h.report.State = StateHealthy
 		return h.unread
+	}
+	if err := h.open(); err != nil {
+		return err
 	}
 	// The search takes the time that confirming takes anyway.
 	if h.agent.gather(ctx, h.look); nextRemedy(h.causes, nil) == diagnose.RemedyDisable {
@@ -86,6 +92,13 @@ func (h *healing) notice(ctx context.Context) (failed, asked int) {
 		return 1, 1
 	}
 	h.stopEarly()
+	if h.named != nil {
+		h.requests, h.logged = []request{{Request: probe.Request{Target: h.named}}}, true
+		if h.front = h.agent.askFront(ctx, h.look); h.front.Outcome.Failing() {
+			h.front.Start = h.seen.Start
+			return 2, 2
+		}
+	}
 	if h.seen != nil {
 		h.front = *h.seen
 		return 1, 2
@@ -99,8 +112,8 @@ func (h *healing) notice(ctx context.Context) (failed, asked int) {
 // mend tries one remedy after the other on a site that fails.
 func (h *healing) mend(ctx context.Context) error {
 	h.explain(ctx)
-	if err := h.open(); err != nil {
-		return err
+	if len(h.causes) > 0 {
+		h.event("most likely cause: %s", h.causes[0].Cause)
 	}
 	if h.front.Outcome == probe.Unreachable {
 		h.report.Advice = append(h.report.Advice, "Nobody accepts connections where the site's vhost listens: see whether the gateway runs (nginx -t, then its service).")
@@ -133,6 +146,10 @@ func (h *healing) explain(ctx context.Context) {
 
 // take tries one remedy; done means that the incident has ended.
 func (h *healing) take(ctx context.Context, name string) (done bool, err error) {
+	if h.logged && (name != diagnose.RemedyDisable || h.site.Handler == site.ModPHP) {
+		h.report.Advice = append(h.report.Advice, h.unasked().Error())
+		return true, h.escalate(ctx)
+	}
 	switch name {
 	case diagnose.RemedyStartFPM:
 		return h.startFPM(ctx)
@@ -184,9 +201,6 @@ func (h *healing) passing(ctx context.Context, failed, asked int) error {
 		return err
 	}
 	if failed == 1 && !again {
-		if err := h.open(); err != nil {
-			return err
-		}
 		h.event("%d of %d answers failed", failed, asked)
 		h.report.State = StateTransient
 		return nil

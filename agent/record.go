@@ -11,7 +11,8 @@ import (
 	"wpmend/agent/site"
 )
 
-// open begins the incident's record, unless nothing is to be done anyway.
+// open begins the incident's record at the first failure, unless nothing is to be done
+// anyway.
 func (h *healing) open() error {
 	if h.dry {
 		return nil
@@ -24,9 +25,6 @@ func (h *healing) open() error {
 	h.incident = &inc
 	h.report.Incident = inc.ID
 	h.event("%s answered %s: %s", h.target(), h.front.Outcome, h.front.Signature)
-	if len(h.causes) > 0 {
-		h.event("most likely cause: %s", h.causes[0].Cause)
-	}
 	return nil
 }
 
@@ -66,14 +64,22 @@ func (h *healing) close(failed error) error {
 	return errors.Join(failed, h.agent.history.Close(*inc))
 }
 
-// failedBefore reports whether a passing failure of the site was recorded since.
+// failedBefore reports whether a passing failure of the site that wpmend itself saw was
+// recorded since.
 func (a *Agent) failedBefore(s site.Site, since time.Time) (bool, error) {
+	list, err := a.recorded(s)
+	return slices.ContainsFunc(list, func(i history.Incident) bool {
+		return i.State == history.Transient && i.Opened.After(since) && !onlyLogged(i)
+	}), err
+}
+
+// recorded are the incidents of the site; what cannot be read of the history is left
+// out.
+func (a *Agent) recorded(s site.Site) ([]history.Incident, error) {
 	list, err := a.history.List(history.Filter{Site: s.ID})
 	var junk *history.JunkError
 	if err != nil && !errors.As(err, &junk) {
-		return false, err
+		return nil, err
 	}
-	return slices.ContainsFunc(list, func(i history.Incident) bool {
-		return i.State == history.Transient && i.Opened.After(since)
-	}), nil
+	return list, nil
 }

@@ -23,9 +23,11 @@ type Symptom struct {
 	Site string // its ID
 	// URL can be asked again with GET, see [FailingURL]; nil: only the front page can.
 	URL *url.URL
-	// What failed, in words: "GET /shop/", "a worker ended by SIGSEGV".
-	What   string
-	Status int // 200 for an empty page; 0: the log does not say
+	// Request is what a visitor asked, as it can be shown: "GET /shop/", "POST"; "" where
+	// the log tells of a process instead.
+	Request string
+	What    string // in words: "answered 502", "a worker ended by signal 11"
+	Status  int    // 200 for an empty page; 0: the log does not say
 	Time   time.Time
 	Source string // the log
 }
@@ -148,7 +150,10 @@ func (r *reading) visit(sites []*site.Site, v visit) {
 		if v.empty && rank != page {
 			continue // wp-cron.php and its like are always empty
 		}
-		y := Symptom{What: shownRequest(v.method, u), Status: v.status, Time: v.at}
+		y := Symptom{Request: shownRequest(v.method, u), What: fmt.Sprintf("answered %d", v.status), Status: v.status, Time: v.at}
+		if v.empty {
+			y.What = "answered an empty page"
+		}
 		if rank != never && (v.method == http.MethodGet || v.method == http.MethodHead) {
 			y.URL = u
 		}

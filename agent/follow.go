@@ -1,0 +1,233 @@
+package agent
+
+import (
+	"context"
+	"net/url"
+	"slices"
+	"time"
+
+	"wpmend/agent/evidence"
+	"wpmend/agent/probe"
+	"wpmend/agent/site"
+	"wpmend/agent/watch"
+)
+
+const (
+	// symptomRest is how long a site's symptoms wait after a visit that they caused;
+	// each further visit in a row doubles it, up to longestSymptomRest: scheduled
+	// probes go on meanwhile.
+	symptomRest        = time.Second
+	longestSymptomRest = 30 * time.Second
+	// symptomCalm without a symptom ends such a row.
+	symptomCalm = time.Minute
+	// visitsAtOnce bounds how many sites are visited for their symptoms at the same
+	// moment, beside the scheduled probes.
+	visitsAtOnce = 8
+)
+
+// told is what the logs said of one site that no visit has looked into yet.
+type told struct {
+	symptoms []evidence.Symptom // one a URL, at most logURLs of these, and one without
+	last     time.Time          // when the last one came
+	next     time.Time          // no visit before
+	rest     time.Duration      // after the next visit
+	settled  time.Time          // what failed until then has been looked into
+}
+
+// add keeps a symptom, unless it is known already or one too many.
+func (t *told) add(y evidence.Symptom, now time.Time) {
+	// Logs carry whole seconds.
+	if !y.Time.After(t.settled) {
+		return
+	}
+	if now.Sub(t.last) > symptomCalm {
+		t.rest = 0
+	}
+	t.last = now
+	if i := slices.IndexFunc(t.symptoms, func(o evidence.Symptom) bool { return sameURL(o.URL, y.URL) }); i >= 0 {
+		t.symptoms[i] = y
+		return
+	}
+	if len(t.symptoms) <= logURLs {
+		t.symptoms = append(t.symptoms, y)
+	}
+}
+
+func sameURL(a, b *url.URL) bool {
+	return a == nil && b == nil || a != nil && b != nil && *a == *b
+}
+
+// visited forgets what a visit until now has looked into: all if that is settled,
+// else the URLs that were asked and what names none.
+func (t *told) visited(asked []string, settled bool, now time.Time) {
+	if settled {
+		t.settled = now
+	}
+	t.symptoms = slices.DeleteFunc(t.symptoms, func(y evidence.Symptom) bool {
+		return !y.Time.After(now) && (settled || y.URL == nil || slices.Contains(asked, y.URL.String()))
+	})
+	t.rest = min(max(symptomRest, 2*t.rest), longestSymptomRest)
+	t.next = now.Add(t.rest)
+}
+
+// follow makes the logs of the sites found now the ones that are followed.
+func (w *watching) follow(sites []site.Site) {
+	logs := map[string][]evidence.Log{}
+	var files []string
+	for _, l := range evidence.Logs(sites) {
+		if logs[l.File] == nil {
+			files = append(files, l.File)
+		}
+		logs[l.File] = append(logs[l.File], l)
+	}
+	w.mu.Lock()
+	w.logs = logs
+	for id := range w.told {
+		if _, known := w.sites[id]; !known {
+			delete(w.told, id)
+		}
+	}
+	w.mu.Unlock()
+	w.follower.Set(files)
+}
+
+// startFollowing follows the logs until ctx ends.
+func (w *watching) startFollowing(ctx context.Context) {
+	w.follower = watch.NewFollower(w.read, func(file, what string) {
+		w.agent.log.Warn("following the logs", "log", file, "note", what)
+	})
+	w.work.Go(func() { w.follower.Run(ctx) })
+}
+
+// read takes what a log grew by.
+func (w *watching) read(file string, lines []byte) {
+	w.mu.Lock()
+	logs := w.logs[file]
+	w.mu.Unlock()
+	now := time.Now()
+	for _, l := range logs {
+		for _, y := range l.Symptoms(lines, now.Add(-lately)) {
+			w.tell(y, now)
+		}
+	}
+}
+
+func (w *watching) tell(y evidence.Symptom, now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, known := w.sites[y.Site]; !known {
+		return
+	}
+	t := w.told[y.Site]
+	if t == nil {
+		t = &told{}
+		w.told[y.Site] = t
+	}
+	t.add(y, now)
+	w.rouse()
+}
+
+// rouse lets the loop look again at what is due.
+func (w *watching) rouse() {
+	select {
+	case w.news <- struct{}{}:
+	default:
+	}
+}
+
+// symptomatic are the sites to be visited for their symptoms now, and when the next
+// one is; the zero time if there is none.
+func (w *watching) symptomatic(now time.Time) (ids []string, next time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id, t := range w.told {
+		switch {
+		case len(t.symptoms) == 0 || w.busy[id]: // the end of a visit rouses
+		case !t.next.After(now):
+			ids = append(ids, id)
+		case next.IsZero() || t.next.Before(next):
+			next = t.next
+		}
+	}
+	return ids, next
+}
+
+// take takes out what is known of a site's symptoms, if it is time for them.
+func (w *watching) take(id string, now time.Time) []evidence.Symptom {
+	t := w.told[id]
+	if t == nil || t.next.After(now) {
+		return nil
+	}
+	return slices.Clone(t.symptoms)
+}
+
+// ask follows a site's symptoms where its front page is well: the URLs that they
+// name, or else those that failed just then, are asked once.
+func (w *watching) ask(ctx context.Context, s site.Site, symptoms []evidence.Symptom) (asked []string, settled bool, err error) {
+	var urls []*url.URL
+	since := time.Now()
+	for _, y := range symptoms {
+		if y.Time.Before(since) {
+			since = y.Time
+		}
+		if y.URL != nil {
+			urls = append(urls, y.URL)
+		}
+	}
+	if len(urls) == 0 {
+		failed, err := evidence.Failing(s, since.Add(-time.Second), logURLs)
+		if err != nil {
+			w.agent.log.Debug("some logs cannot be read", "site", s.Domain, "err", err)
+		}
+		for _, f := range failed {
+			urls = append(urls, f.URL)
+		}
+	}
+	for _, u := range urls {
+		r := w.agent.askOne(ctx, s, probe.Request{Target: u})
+		if ctx.Err() != nil {
+			return asked, false, nil
+		}
+		if asked = append(asked, u.String()); r.Outcome.Failing() {
+			settled, err = w.incident(ctx, s, r, u)
+			return asked, settled, err
+		}
+	}
+	for _, y := range symptoms {
+		if y.Request != "" {
+			settled, err = w.blip(ctx, s, y)
+			return asked, settled, err
+		}
+		w.agent.log.Debug("the logs tell of a failure, and the site is well", "site", s.Domain, "what", y.What, "log", y.Source)
+	}
+	return asked, false, nil
+}
+
+// blip is a visitor's failed request on a site that answers well: it is asked again
+// and again, and if it stays well it is recorded and nothing is done, whatever the
+// logs say.
+func (w *watching) blip(ctx context.Context, s site.Site, y evidence.Symptom) (settled bool, err error) {
+	log := w.agent.log.With("site", s.Domain, "request", y.Request, "what", y.What, "log", y.Source)
+	known, err := w.agent.blipped(s, y, time.Now().Add(-recurrence))
+	if err != nil || known {
+		log.Debug("a visitor's request failed again, and the site answers well")
+		return false, err
+	}
+	target := y.URL
+	if target == nil {
+		target = probe.Home(s)
+	}
+	for range transientProbes {
+		r := w.agent.askOne(ctx, s, probe.Request{Target: target})
+		switch {
+		case ctx.Err() != nil:
+			return false, nil
+		case r.Outcome.Failing() && y.URL == nil:
+			return w.incident(ctx, s, r, nil)
+		case r.Outcome.Failing():
+			return w.incident(ctx, s, r, y.URL)
+		}
+	}
+	log.Info("a visitor's request failed, and the site answers well")
+	return true, w.agent.recordBlip(s, y, target)
+}
