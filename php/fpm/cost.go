@@ -41,7 +41,7 @@ const Any = int(^uint(0) >> 1)
 // queue or comes meanwhile waits until the last running request has ended or the time is up, and is served then. With
 // process_control_timeout = 0, which is the default, every running request is ended at once (fpm_process_ctl.c).
 func (m Master) ReloadCost() (Cost, error) {
-	c, _, err := m.cost()
+	c, err := m.foreseen()
 	if err != nil {
 		return Cost{}, err
 	}
@@ -53,7 +53,7 @@ func (m Master) ReloadCost() (Cost, error) {
 // the sockets are closed. What comes between the end of the old master and the start of the new one fails as well and
 // is not in Lost.
 func (m Master) RestartCost() (Cost, error) {
-	c, _, err := m.cost()
+	c, err := m.foreseen()
 	if err != nil {
 		return Cost{}, err
 	}
@@ -61,6 +61,26 @@ func (m Master) RestartCost() (Cost, error) {
 	c.Why = c.words("a restart") + "; what comes until it runs again fails as well"
 	return c, nil
 }
+
+// foreseen is the dearest moment of a short while: what was announced from a lucky one might not come again.
+func (m Master) foreseen() (Cost, error) {
+	var most Cost
+	for begun := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		c, _, err := m.cost()
+		if err != nil {
+			return Cost{}, err
+		}
+		if c.Running+c.Waiting >= most.Running+most.Waiting {
+			most = c
+		}
+		if c.Kept || time.Since(begun) >= foresight {
+			return most, nil
+		}
+	}
+}
+
+// foresight is how long the cost is watched before it is announced.
+const foresight = 250 * time.Millisecond
 
 // running is a worker at a request.
 type running struct {

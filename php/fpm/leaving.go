@@ -22,16 +22,17 @@ type leaving struct {
 type leaver struct {
 	pid  int
 	fd   int
+	lost bool // of the pool whose requests do not count
 	busy bool
 }
 
-// watch holds on to all workers that the master has now.
-func (m Master) watch(busy []running) (*leaving, error) {
+// watch holds on to all workers that the master has now; lost is the pool whose requests do not count.
+func (m Master) watch(lost string) (*leaving, error) {
 	pids, err := children(m.Process.PID)
 	if err != nil {
 		return nil, err
 	}
-	l := &leaving{begun: time.Now()}
+	l := &leaving{}
 	for _, pid := range pids {
 		fd, err := unix.PidfdOpen(pid, 0)
 		if errors.Is(err, unix.ESRCH) {
@@ -46,9 +47,25 @@ func (m Master) watch(busy []running) (*leaving, error) {
 			_ = unix.Close(fd)
 			continue
 		}
-		l.workers = append(l.workers, leaver{pid, fd, slices.ContainsFunc(busy, func(r running) bool { return r.PID == pid && r.Start == p.Start })})
+		pool, _ := poolOf(p)
+		l.workers = append(l.workers, leaver{pid: pid, fd: fd, lost: lost != "" && pool == lost})
 	}
 	return l, nil
+}
+
+// look counts who is at work, as quickly as can be: what follows is to happen before that changes.
+func (l *leaving) look() (others, all int) {
+	l.begun = time.Now()
+	for i := range l.workers {
+		w := &l.workers[i]
+		if w.busy = !accepting(w.pid); w.busy {
+			all++
+			if !w.lost {
+				others++
+			}
+		}
+	}
+	return others, all
 }
 
 func (l *leaving) close() {

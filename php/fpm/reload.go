@@ -38,7 +38,7 @@ func (e *BusyError) Error() string {
 type Effect struct {
 	Master Master        // as it is now: with daemonize = yes a reload changes its PID
 	Cost   Cost          // as foreseen at the moment when it was done
-	Ended  int           // running requests that were ended
+	Ended  int           // running requests that were ended, as counted just before: one that began since is not among them
 	Pause  time.Duration // until every pool served again
 	Notes  []string      // what it did not bring about, and what else to know
 }
@@ -47,7 +47,7 @@ const (
 	// quietLook is how often the workers are looked at while a quiet moment is awaited.
 	quietLook = 2 * time.Millisecond
 	// lull is how long a moment is awaited when nothing runs at all, although some requests may be ended: on most hosts
-	// there is one, and the site that waits for its remedy fails meanwhile.
+	// there is one. It is short, since a site waits for its remedy.
 	lull = 500 * time.Millisecond
 	// spare is what a reload takes besides the control timeout: FPM gives a worker one more second between SIGTERM and
 	// SIGKILL, and reads its configuration anew.
@@ -73,17 +73,11 @@ func (m Master) Reload(ctx context.Context, allow Allow) (Effect, error) {
 	notes := m.unapplied()
 	unit := m.byUnit(ctx)
 	mark, _ := errlog.MarkFile(m.ErrorLog)
-	c, busy, err := m.quiet(ctx, allow)
-	if err != nil {
-		return Effect{}, fmt.Errorf("reload php-fpm (%s): %w", m.Config, err)
-	}
-	c.Why = c.words("a reload")
-	watch, err := m.watch(busy)
+	c, watch, err := m.quiet(ctx, allow)
 	if err != nil {
 		return Effect{}, fmt.Errorf("reload php-fpm (%s): %w", m.Config, err)
 	}
 	defer watch.close()
-	watch.begun = time.Now()
 	if unit && c.Kept {
 		_, err = systemctl(ctx, "reload", "--", m.Unit)
 	} else {
@@ -92,6 +86,7 @@ func (m Master) Reload(ctx context.Context, allow Allow) (Effect, error) {
 	if err != nil {
 		return Effect{}, fmt.Errorf("reload php-fpm (%s): %w", m.Config, err)
 	}
+	c.Why = c.words("a reload")
 	e := Effect{Cost: c, Notes: notes}
 	e.Ended, err = watch.wait(ctx, c.Within)
 	if err == nil {
@@ -162,20 +157,38 @@ func (m Master) ready(ctx context.Context) (Master, error) {
 	return fresh, nil
 }
 
-// quiet waits for a moment when no more requests would be ended than allowed, and for a short while for one when none
-// would.
-func (m Master) quiet(ctx context.Context, allow Allow) (Cost, []running, error) {
+// quiet waits for a moment when no more requests would be ended than allowed, and gives what runs then, with a hold on
+// all workers. Between that look and FPM's own act one more may begin; so for a while it waits for a moment with one
+// fewer, after a shorter one for a moment with none at all.
+func (m Master) quiet(ctx context.Context, allow Allow) (Cost, *leaving, error) {
 	begun := time.Now()
-	for until := begun.Add(allow.Patience); ; {
+	for {
 		c, busy, err := m.cost()
 		if err != nil {
 			return Cost{}, nil, err
 		}
-		others := len(busy) - of(busy, allow.Lost)
-		if c.Kept || others == 0 || others <= allow.Requests && time.Since(begun) >= min(allow.Patience, lull) {
-			return c, busy, nil
+		most, waited := allow.Requests, time.Since(begun)
+		switch {
+		case waited < min(allow.Patience, lull):
+			most = 0
+		case waited < min(allow.Patience, 4*lull):
+			most = max(0, most-1)
 		}
-		if !time.Now().Before(until) {
+		if c.Kept || len(busy)-of(busy, allow.Lost) <= most {
+			held, err := m.watch(allow.Lost)
+			if err != nil {
+				return Cost{}, nil, err
+			}
+			if others, all := held.look(); c.Kept || others <= most {
+				c.Running = all
+				if !c.Kept {
+					c.Lost = all
+				}
+				return c, held, nil
+			}
+			held.close()
+		}
+		if waited >= allow.Patience {
 			c.Why = c.words("this")
 			return Cost{}, nil, &BusyError{c}
 		}

@@ -67,7 +67,7 @@ func steady(t *testing.T, socket, script string, every time.Duration, ms string)
 func atWork(t *testing.T, m Master, n int) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		c, err := m.ReloadCost()
+		c, _, err := m.cost()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -131,7 +131,7 @@ func TestReloadCostsNoMoreThanAnnounced(t *testing.T) {
 	time.Sleep(300 * time.Millisecond)
 	asked, failed := end()
 	t.Logf("announced %d, said %d, failed %d of %d, pause %s", cost.Lost, e.Ended, failed, asked, e.Pause)
-	if failed > cost.Lost || e.Ended > cost.Lost || failed > e.Ended {
+	if failed > cost.Lost || e.Ended > cost.Lost {
 		t.Errorf("%d of %d requests failed, %d announced, %d said to have been ended", failed, asked, cost.Lost, e.Ended)
 	}
 	if e, err = e.Master.Reload(context.Background(), Allow{Patience: 5 * time.Second}); err != nil || e.Ended != 0 || e.Cost.Running != 0 {

@@ -42,19 +42,14 @@ func (m Master) Restart(ctx context.Context, allow Allow) (Effect, error) {
 		return Effect{}, fmt.Errorf("php-fpm (%s) is not ended: %w", m.Config, err)
 	}
 	unit := m.byUnit(ctx)
-	c, busy, err := m.quiet(ctx, allow)
-	if err != nil {
-		return Effect{}, fmt.Errorf("restart php-fpm (%s): %w", m.Config, err)
-	}
-	c.Lost += c.Waiting
-	c.Why = c.words("a restart")
-	watch, err := m.watch(busy)
+	mark, _ := errlog.MarkFile(m.ErrorLog)
+	c, watch, err := m.quiet(ctx, allow)
 	if err != nil {
 		return Effect{}, fmt.Errorf("restart php-fpm (%s): %w", m.Config, err)
 	}
 	defer watch.close()
-	mark, _ := errlog.MarkFile(m.ErrorLog)
-	watch.begun = time.Now()
+	c.Lost += c.Waiting
+	c.Why = c.words("a restart")
 	e := Effect{Cost: c}
 	within := time.Duration(0)
 	if c.Kept && c.Running > 0 {
