@@ -97,7 +97,10 @@ type UnitState struct {
 	Sub      string // SubState
 	Result   string // success, oom-kill, start-limit-hit, exit-code, signal, …
 	Restarts int    // NRestarts
-	OOMKills int    // oom_kill of the unit's memory.events, 0 also where it cannot be read
+	// GaveUp: systemd has restarted it by itself as often as it may (StartLimitBurst) and does so no more. Result is
+	// then how it ended last; start-limit-hit is for what was started too often by others.
+	GaveUp   bool
+	OOMKills int // oom_kill of the unit's memory.events, 0 also where it cannot be read
 }
 
 // Socket is the state of the address where the gateway asks for PHP.

@@ -112,8 +112,8 @@ type pageProcess struct {
 	Script   string `json:"script"`
 }
 
-// parseStatus reads the page. Old versions write the URI as the visitor sent it, quotes and all: then only what stands
-// before the first process is believed.
+// parseStatus reads the page. Versions before 8 write the URI as the visitor sent it, quotes and all: then only what
+// stands before the first process is believed.
 func parseStatus(text []byte) (PoolStatus, error) {
 	var p page
 	if err := json.Unmarshal(text, &p); err != nil {
@@ -128,6 +128,9 @@ func parseStatus(text []byte) (PoolStatus, error) {
 	}
 	s := PoolStatus{Pool: p.Pool, Manager: strings.ToLower(p.Manager), Accepted: p.Accepted, Idle: p.Idle, Active: p.Active, Total: p.Total,
 		MaxActive: p.MaxActive, MaxReached: p.MaxReached, Slow: p.Slow}
+	if len(p.Processes) != p.Total {
+		return s, nil // a visitor's quotes made a worker up
+	}
 	for _, w := range p.Processes {
 		if w.PID <= 0 {
 			continue

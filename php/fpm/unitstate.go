@@ -15,6 +15,9 @@ type UnitState struct {
 	Sub      string // SubState
 	Result   string // success, oom-kill, start-limit-hit, exit-code, signal, …
 	Restarts int    // NRestarts
+	// GaveUp: systemd has restarted it by itself as often as it may (StartLimitBurst) and does so no more. Result is
+	// then how it ended last (seen with systemd 252); start-limit-hit is for what was started too often by others.
+	GaveUp bool
 	// OOMKills counts processes of the unit that the kernel killed for want of memory since the unit was started. It goes
 	// with the unit's control group when that stops; Result tells then.
 	OOMKills int
@@ -30,7 +33,7 @@ func StateOf(ctx context.Context, unit string) (UnitState, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, unitDeadline)
 	defer cancel()
-	out, err := systemctl(ctx, "show", "--property=LoadState,ActiveState,SubState,Result,NRestarts,ControlGroup", "--", unit)
+	out, err := systemctl(ctx, "show", "--property=LoadState,ActiveState,SubState,Result,NRestarts,StartLimitBurst,ControlGroup", "--", unit)
 	if err != nil {
 		return UnitState{}, err
 	}
@@ -43,6 +46,7 @@ func StateOf(ctx context.Context, unit string) (UnitState, error) {
 
 // parseUnitState reads `systemctl show`. A unit that there is not is zero.
 func parseUnitState(text string) (s UnitState, group string) {
+	burst := 0
 	for line := range strings.Lines(text) {
 		key, value, _ := strings.Cut(strings.TrimRight(line, "\n"), "=")
 		switch key {
@@ -60,12 +64,15 @@ func parseUnitState(text string) (s UnitState, group string) {
 			if n, err := strconv.Atoi(value); err == nil && n > 0 {
 				s.Restarts = n
 			}
+		case "StartLimitBurst":
+			burst, _ = strconv.Atoi(value)
 		case "ControlGroup":
 			if strings.HasPrefix(value, "/") && filepath.IsLocal(value[1:]) {
 				group = value
 			}
 		}
 	}
+	s.GaveUp = s.Active == "failed" && burst > 0 && s.Restarts >= burst
 	return s, group
 }
 
