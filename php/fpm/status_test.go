@@ -94,7 +94,7 @@ func TestUnitStateUnderSystemd(t *testing.T) {
 	}
 	o := machine()
 	o.Files["/etc/systemd/system/crashes.service"] = "[Unit]\nStartLimitBurst=2\nStartLimitIntervalSec=60\n[Service]\nExecStart=/bin/false\nRestart=always\nRestartSec=10ms\n"
-	o.Files["/etc/systemd/system/often.service"] = "[Unit]\nStartLimitBurst=1\nStartLimitIntervalSec=60\n[Service]\nType=oneshot\nExecStart=/bin/true\n"
+	o.Files["/etc/systemd/system/often.service"] = "[Unit]\nStartLimitBurst=1\nStartLimitIntervalSec=60\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n"
 	o.Files["/etc/systemd/system/"+unitName+".d/policy.conf"] = "[Service]\nOOMPolicy=continue\n"
 	if !lab.InSystemd(t, o) {
 		return
@@ -113,7 +113,7 @@ func TestUnitStateUnderSystemd(t *testing.T) {
 	state(unitName, func(s UnitState) bool { return s == UnitState{Active: "active", Sub: "running", Result: "success"} })
 	state("none.service", func(s UnitState) bool { return s == UnitState{} })
 	for _, unit := range []string{"crashes.service", "often.service", "often.service"} {
-		_, _ = systemctl(ctx, "start", unit) // that it fails is what its state says
+		_, _ = systemctl(ctx, "restart", unit) // that it fails is what its state says
 	}
 	state("crashes.service", func(s UnitState) bool { return s.GaveUp && s.Result == "exit-code" && s.Restarts == 2 })
 	state("often.service", func(s UnitState) bool { return s.Active == "failed" && s.Result == "start-limit-hit" && !s.GaveUp })
