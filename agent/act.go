@@ -32,6 +32,8 @@ func (a *Agent) act(ctx context.Context, what json.RawMessage) error {
 			err = errors.New("the files of the cache hold no error of the site; what nginx itself answered (502, 504) it keeps in its memory until fastcgi_cache_valid lets it go, or until it is restarted")
 		}
 		return err
+	case act.Do == remedy.RenewWorkers && act.Master != nil:
+		return a.renewWorkers(ctx, act)
 	case slices.Contains([]string{remedy.ReloadFPM, remedy.RestartFPM, remedy.EndWorkers}, act.Do) && act.Master != nil:
 		return a.actFPM(ctx, act)
 	}

@@ -152,9 +152,9 @@ func (h *healing) stuck() (found []remedy.Worker) {
 }
 
 // tryFPM is try, and puts into the incident's story what the act really cost.
-func (h *healing) tryFPM(ctx context.Context, c journal.Change) (done bool, err error) {
+func (h *healing) tryFPM(ctx context.Context, changes ...journal.Change) (done bool, err error) {
 	var told []string
-	done, err = h.try(context.WithValue(ctx, toldKey{}, &told), []journal.Change{c})
+	done, err = h.try(context.WithValue(ctx, toldKey{}, &told), changes)
 	for _, line := range told {
 		h.event("%s", line)
 	}

@@ -377,3 +377,6 @@ func (g *gathering) server() {
 	}
 	g.settings = append(g.settings, ini.Setting{Name: ini.Gateway, Value: ini.Format(ini.Gateway, int64(l.ReadTimeout)), By: ini.Server, As: as, File: l.File, Line: l.Line})
 }
+
+// Queue is how many connections wait at an address to be accepted, and how many may; -1 unknown.
+func Queue(at fpm.Address) (waiting, backlog int) { return queue(at) }

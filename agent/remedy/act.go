@@ -14,6 +14,7 @@ const (
 	ReloadFPM     = "reload-fpm"
 	RestartFPM    = "restart-fpm"
 	EndWorkers    = "end-workers"
+	RenewWorkers  = "renew-workers" // of Pool, each between two requests
 	ReloadGateway = "reload-gateway"
 	PurgeCache    = "purge-cache"
 )

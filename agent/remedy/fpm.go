@@ -17,6 +17,7 @@ type Touch struct {
 	Cost   fpm.Cost   // measured now
 	Lost   string     // a pool whose requests fail anyway and do not count, "" if none
 	Lose   int        // how many other running requests may be ended
+	Force  bool       // end them all
 }
 
 // Reload lets the master read its configuration again and start new workers.
@@ -51,7 +52,7 @@ func (t Touch) tested(command string) []string {
 func (t Touch) change(s site.Site, a Act, incident, why, undoNone string) (journal.Change, error) {
 	m := t.Master
 	m.Pools, m.Global = nil, nil // read anew when it is carried out
-	a.Master, a.Lose, a.Pool = &m, t.Lose, t.Lost
+	a.Master, a.Lose, a.Pool, a.Force = &m, t.Lose, t.Lost, t.Force
 	step, err := a.Step(journal.OnApply)
 	if err != nil {
 		return journal.Change{}, err

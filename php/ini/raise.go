@@ -160,3 +160,18 @@ func Room(chain []Link, name string, c Ceilings) (to int64, ok bool) {
 	}
 	return lo * step, lo > floor
 }
+
+// With is the chain as it would be with settings made, wherever they are made.
+func With(chain []Link, settings []Setting) []Link {
+	next := make([]Link, len(chain))
+	copy(next, chain)
+	for i := range next {
+		for _, s := range settings {
+			if s.Name == next[i].Name {
+				next[i].Set.Value, next[i].Set.Computed = s.Value, false
+				next[i].read()
+			}
+		}
+	}
+	return next
+}

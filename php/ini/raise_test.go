@@ -32,23 +32,6 @@ func random(r *rand.Rand) []Link {
 	return Chain(settings)
 }
 
-// with is the chain as it is when settings are made.
-func with(chain []Link, settings []Setting) []Link {
-	var all []Setting
-	for _, l := range chain {
-		s := l.Set
-		for _, n := range settings {
-			if n.Name == l.Name {
-				s.Value, s.By = n.Value, n.By
-			}
-		}
-		if s.Value != "" {
-			all = append(all, Setting{Name: l.Name, Value: s.Value, By: BuiltIn})
-		}
-	}
-	return Chain(all)
-}
-
 // TestRaise: the link gets there, nothing is lowered, no new violation comes, and nothing goes above its ceiling.
 func TestRaise(t *testing.T) {
 	t.Parallel()
@@ -84,7 +67,7 @@ func TestRaise(t *testing.T) {
 			continue
 		}
 		raised++
-		after := with(chain, settings)
+		after := With(chain, settings)
 		if got, _ := Find(after, name).amount(); got != to || settings[0].Name != name {
 			t.Fatalf("%s is %d, want %d", name, got, to)
 		}
