@@ -16,7 +16,7 @@ const (
 	// symptomRest is how long a site's symptoms wait after a visit that they caused;
 	// each further visit in a row doubles it, up to longestSymptomRest: scheduled
 	// probes go on meanwhile.
-	symptomRest        = time.Second
+	symptomRest        = 250 * time.Millisecond
 	longestSymptomRest = 30 * time.Second
 	// symptomCalm without a symptom ends such a row.
 	symptomCalm = time.Minute
@@ -36,8 +36,7 @@ type told struct {
 
 // add keeps a symptom, unless it is known already or one too many.
 func (t *told) add(y evidence.Symptom, now time.Time) {
-	// Logs carry whole seconds.
-	if !y.Time.After(t.settled) {
+	if y.Time.Before(t.settled.Truncate(time.Second)) { // logs carry whole seconds
 		return
 	}
 	if now.Sub(t.last) > symptomCalm {
@@ -209,7 +208,7 @@ func (w *watching) ask(ctx context.Context, s site.Site, symptoms []evidence.Sym
 func (w *watching) blip(ctx context.Context, s site.Site, y evidence.Symptom) (settled bool, err error) {
 	log := w.agent.log.With("site", s.Domain, "request", y.Request, "what", y.What, "log", y.Source)
 	known, err := w.agent.blipped(s, y, time.Now().Add(-recurrence))
-	if err != nil || known {
+	if err != nil || known || w.settled(s.ID, y) {
 		log.Debug("a visitor's request failed again, and the site answers well")
 		return false, err
 	}
@@ -230,4 +229,12 @@ func (w *watching) blip(ctx context.Context, s site.Site, y evidence.Symptom) (s
 	}
 	log.Info("a visitor's request failed, and the site answers well")
 	return true, w.agent.recordBlip(s, y, target)
+}
+
+// settled: the failure may be of an incident that has ended.
+func (w *watching) settled(id string, y evidence.Symptom) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	t := w.told[id]
+	return t != nil && !y.Time.After(t.settled)
 }

@@ -57,6 +57,9 @@ type healing struct {
 // run is the incident: confirm, explain, then one remedy after the other.
 func (h *healing) run(ctx context.Context) error {
 	defer h.stopEarly()
+	if err := h.openSeen(); err != nil {
+		return err
+	}
 	failed, asked := h.notice(ctx)
 	h.report.Outcome = h.front.Outcome
 	if err := ctx.Err(); err != nil {
@@ -93,9 +96,8 @@ func (h *healing) notice(ctx context.Context) (failed, asked int) {
 	}
 	h.stopEarly()
 	if h.named != nil {
-		h.requests, h.logged = []request{{Request: probe.Request{Target: h.named}}}, true
+		h.askNamed()
 		if h.front = h.agent.askFront(ctx, h.look); h.front.Outcome.Failing() {
-			h.front.Start = h.seen.Start
 			return 2, 2
 		}
 	}
@@ -159,6 +161,10 @@ func (h *healing) take(ctx context.Context, name string) (done bool, err error) 
 		return h.reloadFPM(ctx)
 	case diagnose.RemedyEndWorkers:
 		return h.endWorkers(ctx)
+	case diagnose.RemedyRaiseLimit:
+		return h.raiseLimit(ctx)
+	case diagnose.RemedyAddWorkers:
+		return h.addWorkers(ctx)
 	case diagnose.RemedyTuneGateway:
 		return h.tuneGateway(ctx)
 	case diagnose.RemedyMaintenance:

@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"wpmend/agent/history"
+	"wpmend/agent/probe"
 	"wpmend/agent/site"
 )
 
 // open begins the incident's record at the first failure, unless nothing is to be done
 // anyway.
 func (h *healing) open() error {
-	if h.dry {
+	if h.dry || h.incident != nil {
 		return nil
 	}
 	inc, err := h.agent.history.Open(history.Incident{Site: ref(h.site), Opened: h.front.Start, Versions: versions(h.look),
@@ -26,6 +27,26 @@ func (h *healing) open() error {
 	h.report.Incident = inc.ID
 	h.event("%s answered %s: %s", h.target(), h.front.Outcome, h.front.Signature)
 	return nil
+}
+
+// openSeen begins the record of what was seen to fail before anything was asked again.
+func (h *healing) openSeen() error {
+	if h.seen == nil {
+		return nil
+	}
+	front := h.requests
+	h.front = *h.seen
+	if h.named != nil {
+		h.askNamed()
+	}
+	err := h.open()
+	h.requests, h.logged = front, false
+	return err
+}
+
+// askNamed makes the incident one of a URL that only a log names.
+func (h *healing) askNamed() {
+	h.requests, h.logged = []request{{Request: probe.Request{Target: h.named}}}, true
 }
 
 // event adds a line to the incident's story.

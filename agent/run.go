@@ -111,24 +111,28 @@ func (w *watching) discover(ctx context.Context) error {
 	for _, p := range host.Problems {
 		w.agent.log.Warn("discovery", "note", p)
 	}
-	w.found(host.Sites)
+	other := w.found(host.Sites)
 	w.follow(host.Sites)
+	if other {
+		w.agent.log.Info("watching", "sites", len(host.Sites), "every", time.Duration(w.agent.config.Watch.Every))
+	}
 	return nil
 }
 
-func (w *watching) found(sites []site.Site) {
+// found takes over what a discovery found; other says that there are more sites or
+// fewer.
+func (w *watching) found(sites []site.Site) (other bool) {
 	now := time.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(sites) != len(w.sites) {
-		w.agent.log.Info("watching", "sites", len(sites), "every", time.Duration(w.agent.config.Watch.Every))
-	}
+	other = len(sites) != len(w.sites)
 	clear(w.sites)
 	for _, s := range sites {
 		w.sites[s.ID] = s
 	}
 	w.schedule.Set(slices.Collect(maps.Keys(w.sites)), now)
 	maps.DeleteFunc(w.resting, func(_ string, p pause) bool { return now.After(p.until.Add(p.last)) })
+	return other
 }
 
 // start visits a site beside the others, unless it is at work on it already.

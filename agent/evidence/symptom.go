@@ -28,8 +28,8 @@ type Symptom struct {
 	Request string
 	What    string // in words: "answered 502", "a worker ended by signal 11"
 	Status  int    // 200 for an empty page; 0: the log does not say
-	Time   time.Time
-	Source string // the log
+	Time    time.Time
+	Source  string // the log
 }
 
 // Bounds on what one piece of a log can cost: a flood of failures tells no more than
