@@ -2,6 +2,7 @@ package wp
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -19,13 +20,30 @@ type source struct {
 	linked  bool    // behind a link: PHP calls it by another name
 }
 
+// SyntaxError says that wp-config.php, or a file that it includes, cannot be read as
+// PHP. What only PHP's grammar forbids, such as a missing semicolon, is not seen.
+type SyntaxError struct {
+	File string // absolute
+	Line int
+	Msg  string
+}
+
+func (e *SyntaxError) Error() string { return fmt.Sprintf("%s: line %d: %s", e.File, e.Line, e.Msg) }
+
+// neither ends the message about a place that is wrong for sure.
+const neither = "; PHP cannot read it either: correct it there"
+
 func parse(path string, b []byte) (*source, error) {
 	if bytes.HasPrefix(b, []byte("\xff\xfe")) || bytes.HasPrefix(b, []byte("\xfe\xff")) {
-		return nil, fmt.Errorf("%s is UTF-16, which PHP cannot read: save it as UTF-8", path)
+		return nil, &SyntaxError{path, 1, "it is UTF-16, which PHP cannot read: save it as UTF-8"}
 	}
 	all, err := lex(b)
+	var wrong *syntaxError
+	if errors.As(err, &wrong) {
+		return nil, &SyntaxError{path, wrong.line, wrong.msg + neither}
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w; PHP cannot read it either: correct it there", path, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	s := &source{path: path, src: b}
 	php := false
@@ -42,7 +60,7 @@ func parse(path string, b []byte) (*source, error) {
 		}
 	}
 	if !php {
-		return nil, fmt.Errorf("%s holds no PHP code (no <?php): put the file back from a backup", path)
+		return nil, &SyntaxError{path, 1, "it holds no PHP code (no <?php): put the file back from a backup"}
 	}
 	s.tokens = append(s.tokens, token{kindEnd, int32(len(b)), int32(len(b)), int32(1 + lines(b))})
 	return s, s.pair()
@@ -61,7 +79,7 @@ func (s *source) pair() error {
 			open = append(open, i)
 		case ')', ']', '}':
 			if len(open) == 0 || closing(s.src[s.tokens[open[len(open)-1]].end-1]) != c {
-				return fmt.Errorf("%s: line %d: %q closes nothing; PHP cannot read it either: correct it there", s.path, t.line, c)
+				return &SyntaxError{s.path, int(t.line), fmt.Sprintf("%q closes nothing%s", c, neither)}
 			}
 			s.match[open[len(open)-1]] = i
 			open = open[:len(open)-1]
@@ -69,7 +87,7 @@ func (s *source) pair() error {
 	}
 	if len(open) > 0 {
 		t := s.tokens[open[len(open)-1]]
-		return fmt.Errorf("%s: line %d: %q is never closed; PHP cannot read it either: correct it there", s.path, t.line, s.src[t.start:t.end])
+		return &SyntaxError{s.path, int(t.line), fmt.Sprintf("%q is never closed%s", s.src[t.start:t.end], neither)}
 	}
 	return nil
 }
