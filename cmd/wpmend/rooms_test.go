@@ -18,12 +18,12 @@ import (
 // Dependencies point one way: cmd → agent → wp, php; wp and php know neither the
 // agent nor each other.
 var rooms = map[string][]string{
-	"cmd/wpmend":             {"agent", "agent/bisect", "agent/config", "agent/diagnose", "agent/history", "agent/lock", "agent/probe", "agent/report", "agent/site"},
+	"cmd/wpmend":             {"agent", "agent/bisect", "agent/config", "agent/diagnose", "agent/history", "agent/lock", "agent/probe", "agent/report", "agent/site", "php/ini"},
 	"agent":                  {"agent/bisect", "agent/config", "agent/diagnose", "agent/evidence", "agent/gateway", "agent/history", "agent/journal", "agent/lock", "agent/probe", "agent/redact", "agent/remedy", "agent/report", "agent/shadow", "agent/site", "agent/watch", "php/fpm", "php/ini", "php/process", "wp"},
 	"agent/bisect":           {},
 	"agent/config":           {"php", "wp"},
 	"agent/diagnose":         {"agent/gateway", "agent/probe", "php/errlog", "wp"},
-	"agent/evidence":         {"agent/diagnose", "agent/gateway", "agent/probe", "agent/site", "php/errlog", "php/fpm", "php/ini", "php/process", "wp"},
+	"agent/evidence":         {"agent/diagnose", "agent/gateway", "agent/probe", "agent/site", "php/errlog", "php/fpm", "php/ini", "php/lint", "php/process", "wp"},
 	"agent/gateway":          {"php/fpm", "php/process"},
 	"agent/history":          {"agent/diagnose", "agent/journal"},
 	"agent/journal":          {"wp"},
@@ -43,6 +43,7 @@ var rooms = map[string][]string{
 	"php/fcgi":               {},
 	"php/fpm":                {"php", "php/errlog", "php/process"},
 	"php/ini":                {"php"},
+	"php/lint":               {"php/process"},
 	"php/process":            {},
 	"wp":                     {},
 }
