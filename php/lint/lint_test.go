@@ -40,7 +40,7 @@ func TestLint(t *testing.T) {
 		{php, "<?php\ndefine('A', 'b')\ndefine('C', 'd');\n", 3, "syntax error"},
 		{php, "<?php\nif (true) {\n", 3, "Unclosed '{'"},
 		{php, "<?php\n$a = 'in Standard input code on line 99'; function f() {} function f() {}", 2, "Cannot redeclare"},
-		{php, "<?php\n\nfoo 'x in Standard input code on line 77';", 3, "in Standard input code on line 77"},
+		{php, "<?php\n\nfoo 'x in Standard input code on line 77';", 3, "unexpected single-quoted string"},
 		{php, "<?php eval('x x x');", 0, ""},
 		{php, "<?xml version='1.0'?><a/>", 0, ""},
 		{short, "<?xml version='1.0'?><a/>", 1, "syntax error"},
