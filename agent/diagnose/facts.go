@@ -17,6 +17,7 @@ type Facts struct {
 	Front    probe.Result
 	Visitor  probe.Result // what the plain URL gives, the gateway's caches included; zero: not asked
 	Direct   probe.Result // of the pool itself; zero: not asked
+	Fresh    probe.Result // of a fresh copy of the pool with nothing masked; zero: not asked
 	Edge     Edge
 	Server   Server
 	Pool     Pool
@@ -47,6 +48,22 @@ type Facts struct {
 
 	// Blame names the component that a file belongs to.
 	Blame func(file string) (id string, ok bool)
+	// Owns says whether a script is this site's; nil: unknown.
+	Owns func(script string) bool
+	// ObjectCache: the site has a drop-in that keeps WordPress' objects elsewhere (Redis, Memcached).
+	ObjectCache bool
+
+	Allowed Allowed
+	// Lately are the remedies that ended an incident of this site within the last hour.
+	Lately []string
+}
+
+// Allowed is what the configuration lets wpmend do; a ceiling of 0 is unknown.
+type Allowed struct {
+	TuneGateway bool
+	Time        time.Duration // the ceiling for limits of time
+	Memory      int64         // for memory_limit, bytes
+	Children    int           // for pm.max_children
 }
 
 // Line is a log record with the file that holds it.
@@ -84,7 +101,9 @@ type Worker struct {
 	Busy  bool          // it is at work on a request
 	Since time.Duration // how long it has been at that request, as far as is known; 0: unknown
 	Stuck bool          // it stands still: no processor time, no reading or writing, while busy
-	RSS   int64         // bytes of its own: what one more worker would cost
+	// Asleep: it waits for something else than a processor at this moment, while busy.
+	Asleep bool
+	RSS    int64 // bytes of its own: what one more worker would cost
 	// Script and URI of its request, "" unknown; untrusted.
 	Script, URI string
 	// Dir is the folder of that script where Script is not known: a worker stands in it, unless the script has gone elsewhere.

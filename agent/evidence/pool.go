@@ -141,7 +141,7 @@ func workers(ctx context.Context, m fpm.Master, p fpm.Pool, before sighting) []d
 				d.Since, d.Script, d.URI = max(d.Since, page.Request), page.Script, page.URI
 			}
 			d.Since = min(d.Since, d.Age)
-			d.Stuck = still >= standstill
+			d.Stuck, d.Asleep = still >= standstill, w.Activity.Waiting
 			if w.Cwd != "/" && w.Cwd != m.Process.Cwd {
 				d.Dir = w.Cwd
 			}
