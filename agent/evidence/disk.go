@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -59,7 +60,7 @@ func disk(p place) (d diagnose.Disk, device uint64, err error) {
 
 // places are the folders that the site, its PHP, its servers and its database write
 // to; settings are PHP's own, by name.
-func places(s site.Site, settings func(string) string, procs []process.Process) []place {
+func places(s site.Site, settings func(string) string, databases []process.Process) []place {
 	found := []place{{use: "site", path: s.Root}}
 	for _, file := range slices.Concat(accessLogs(s), gatewayLogs(s), masterLogs(s), slowLogs(s), phpLogs(s)) {
 		found = append(found, place{use: "logs", path: filepath.Dir(file)})
@@ -78,12 +79,9 @@ func places(s site.Site, settings func(string) string, procs []process.Process) 
 	if handler := settings("session.save_handler"); handler == "" || handler == "files" {
 		pool("sessions", sessions)
 	}
-	for _, p := range procs {
-		switch filepath.Base(p.Exe) {
-		case "mariadbd", "mysqld":
-			// Its working folder is its data folder (mysqld_main: my_setwd).
-			found = append(found, place{use: "database", path: p.Cwd, seen: fmt.Sprintf("/proc/%d/cwd", p.PID)})
-		}
+	for _, p := range databases {
+		// Its working folder is its data folder (mysqld_main: my_setwd).
+		found = append(found, place{use: "database", path: p.Cwd, seen: fmt.Sprintf("/proc/%d/cwd", p.PID)})
 	}
 	return append(found, place{use: "database", path: "/var/lib/mysql"}) // of a server that does not run now
 }
@@ -115,4 +113,27 @@ func firstOf(values ...string) string {
 		}
 	}
 	return ""
+}
+
+// databases are the database servers that run on this host.
+func databases() []process.Process {
+	names, err := filepath.Glob("/proc/[0-9]*/comm")
+	if err != nil {
+		return nil
+	}
+	var found []process.Process
+	for _, name := range names {
+		comm := strings.TrimSpace(read(name))
+		if comm != "mariadbd" && comm != "mysqld" {
+			continue
+		}
+		pid, err := strconv.Atoi(strings.Split(name, "/")[2])
+		if err != nil {
+			continue
+		}
+		if p, err := process.Read(pid); err == nil {
+			found = append(found, p)
+		}
+	}
+	return found
 }

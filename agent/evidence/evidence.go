@@ -32,6 +32,7 @@ type Marks struct {
 	files map[string]errlog.Mark
 	once  *once
 	pool  sighting
+	ask   Ask
 }
 
 // Mark notes where the site's logs end now. A log that cannot be opened is left
@@ -50,30 +51,29 @@ func Mark(s site.Site) (Marks, error) {
 	return m, errors.Join(problems...)
 }
 
-// Gather reads what happened since the marks were set. What could not be read is
-// in the error; the facts hold the rest.
+// Gather reads what happened since the marks were set, and looks at everything that
+// the failure can come from; see [Ask]. What could not be read is in the error; the
+// facts hold the rest.
 func (m Marks) Gather(ctx context.Context, s site.Site, w site.WordPress, front probe.Result) (diagnose.Facts, error) {
 	f := diagnose.Facts{
 		Front:    front,
 		Location: diagnose.Location{Buffer: probe.BufferSize(s.Location), ReadTimeout: s.Location.ReadTimeout, File: s.Vhosts[0].File},
 		Blame:    func(file string) (string, bool) { return w.Blame(s, file) },
+		Unread:   m.ask.Unread,
 	}
-	if s.Handler != site.ModPHP {
-		f.Pool, f.Socket = pool(ctx, s, m.pool), socket(s)
-	}
-	if errors.Is(w.Database, wp.ErrUnknown) {
-		f.NoCredentials = w.Database
-	} else {
-		f.Database = w.Database
-	}
-	f.Maintenance = maintenance(s)
+	err := m.sense(ctx, &f, s, w)
+	return f, err
+}
+
+// logs reads what the site's logs say since the marks.
+func (m Marks) logs(f *diagnose.Facts, s site.Site) error {
 	m.once.Do(func() { m.once.look(s, time.Now()) })
 	f.FirstFailure, f.CoreDamaged = m.once.first, m.once.core
 	problems := []error{m.once.err}
 	for _, read := range []func(*diagnose.Facts, site.Site) error{m.gateway, m.master, m.slow, m.php} {
-		problems = append(problems, read(&f, s))
+		problems = append(problems, read(f, s))
 	}
-	return f, errors.Join(problems...)
+	return errors.Join(problems...)
 }
 
 func maintenance(s site.Site) time.Time {

@@ -26,6 +26,8 @@ type once struct {
 	first time.Time
 	core  []wp.CoreFault
 	err   error
+
+	slow slowSensors
 }
 
 func (o *once) look(s site.Site, now time.Time) {

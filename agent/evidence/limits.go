@@ -40,6 +40,15 @@ const maxINI = 1 << 20
 // LimitChain reads what sets the site's limits, and asks PHP which files it takes. What cannot be read is in the notes.
 // It takes about 50 ms, nearly all of it PHP's.
 func LimitChain(ctx context.Context, s site.Site) Chain {
+	if s.Handler == site.ModPHP {
+		return limitChain(s, fpm.Settings{}, nil)
+	}
+	known, err := s.Master.Settings(ctx)
+	return limitChain(s, known, err)
+}
+
+// limitChain is the chain with what PHP says of its settings, or why it says nothing.
+func limitChain(s site.Site, known fpm.Settings, err error) Chain {
 	g := gathering{site: s}
 	if s.Handler == site.ModPHP {
 		g.note("PHP runs within Apache, so its limits are those of Apache's php.ini, of the vhost and of .htaccess, which are not read here")
@@ -47,7 +56,6 @@ func LimitChain(ctx context.Context, s site.Site) Chain {
 		g.Links = ini.Chain(g.settings)
 		return g.Chain
 	}
-	known, err := s.Master.Settings(ctx)
 	if err != nil {
 		g.note("the settings of php.ini are not known: %v", err)
 	}

@@ -1,0 +1,119 @@
+package evidence
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path"
+	"time"
+
+	"wpmend/agent/diagnose"
+	"wpmend/agent/probe"
+	"wpmend/agent/site"
+	"wpmend/wp"
+)
+
+// updating is how long a sign of an update under way counts. WordPress itself
+// ignores a .maintenance file after ten minutes (wp-includes/load.php).
+const updating = 10 * time.Minute
+
+// databaseTimeout bounds the look at the tables.
+const databaseTimeout = 2 * time.Second
+
+// Updating names a fresh trace of WordPress' own updater, "" if there is none.
+func Updating(s site.Site, p wp.Paths) (string, error) {
+	t, err := wp.OpenTree(s.Root, s.Owner)
+	if err != nil {
+		return "", err
+	}
+	defer t.Close()
+	for _, p := range []string{path.Join(s.Core, ".maintenance"), path.Join(p.Content, "upgrade")} {
+		info, err := t.Stat(p)
+		if err != nil || time.Since(info.ModTime()) > updating {
+			continue
+		}
+		if !info.IsDir() {
+			return p, nil
+		}
+		entries, err := t.ReadDir(p)
+		if err != nil {
+			return "", err
+		}
+		// WordPress leaves the folder itself behind, empty.
+		if len(entries) > 0 {
+			return path.Join(p, entries[0].Name()), nil
+		}
+	}
+	return "", nil
+}
+
+// themeMissing is the folder of the active theme, or of its parent, where the
+// database names one that is not there.
+func themeMissing(s site.Site, w site.WordPress) string {
+	if w.Database != nil || w.Paths.Themes == "" {
+		return ""
+	}
+	t, err := wp.OpenTree(s.Root, s.Owner)
+	if err != nil {
+		return ""
+	}
+	defer t.Close()
+	for _, theme := range []string{w.Active.Stylesheet, w.Active.Template} {
+		if theme == "" || path.Clean("/"+theme) != "/"+theme {
+			continue
+		}
+		folder := path.Join(w.Paths.Themes, theme)
+		if info, err := t.Stat(folder); errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
+			return folder
+		}
+	}
+	return ""
+}
+
+// database says why WordPress cannot work with its database. One that answers us may
+// still have tables that cannot be read, which is asked where the page says so.
+func database(ctx context.Context, w site.WordPress, front probe.Result) error {
+	if w.Database != nil || front.Outcome != probe.DBError || w.Config.File == "" {
+		return w.Database
+	}
+	ctx, cancel := context.WithTimeout(ctx, databaseTimeout)
+	defer cancel()
+	db, err := wp.OpenDatabase(ctx, w.Config, "")
+	if err != nil {
+		return err
+	}
+	return errors.Join(db.CheckTables(ctx), db.Close())
+}
+
+// neighbours asks up to three other sites of the same pool for their front pages.
+func neighbours(ctx context.Context, s site.Site, others []site.Site) diagnose.Neighbours {
+	const most = 3
+	var next []site.Site
+	for _, o := range others {
+		if o.ID != s.ID && len(next) < most && o.Handler == s.Handler && o.Master.Config == s.Master.Config && o.Pool.Name == s.Pool.Name {
+			next = append(next, o)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, neighbourTimeout)
+	defer cancel()
+	results := make(chan probe.Outcome, len(next))
+	for _, o := range next {
+		go func() {
+			results <- probe.ByFront(ctx, o, probe.Home(o), probe.Limits{Timeout: neighbourTimeout, Body: publicBody}).Outcome
+		}()
+	}
+	var found diagnose.Neighbours
+	for range next {
+		outcome := <-results
+		if outcome == probe.Unknown || outcome == probe.Barred {
+			continue
+		}
+		found.Asked++
+		if outcome.Failing() {
+			found.Failing++
+		}
+	}
+	return found
+}
+
+const neighbourTimeout = 2 * time.Second
