@@ -27,7 +27,7 @@ type once struct {
 	core  []wp.CoreFault
 	err   error
 
-	slow slowSensors
+	slow, walk slowSensors
 }
 
 func (o *once) look(s site.Site, now time.Time) {

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -73,12 +74,18 @@ func lints(ctx context.Context, l linting) ([]diagnose.LintFault, error) {
 	}
 	results := make([]result, len(files))
 	var group sync.WaitGroup
+	var found atomic.Bool
 	free := make(chan struct{}, lintersAtOnce)
 	for i, f := range files {
 		group.Go(func() {
 			free <- struct{}{}
 			defer func() { <-free }()
-			results[i].fault, results[i].err = f.lint(ctx, t, php)
+			if found.Load() {
+				return // the first fault is what ends the page
+			}
+			if results[i].fault, results[i].err = f.lint(ctx, t, php); results[i].fault != nil {
+				found.Store(true)
+			}
 		})
 	}
 	group.Wait()
@@ -92,8 +99,8 @@ func lints(ctx context.Context, l linting) ([]diagnose.LintFault, error) {
 			problems = append(problems, r.err)
 		}
 	}
-	if len(problems) > 0 {
-		return faults, fmt.Errorf("%d of %d files of the site were not looked at for errors: %w", len(problems), len(files), problems[0])
+	if len(problems) > 0 && len(faults) == 0 {
+		return nil, fmt.Errorf("%d of %d files of the site were not looked at for errors: %w", len(problems), len(files), problems[0])
 	}
 	return faults, nil
 }

@@ -94,6 +94,9 @@ func (m Marks) sense(parent context.Context, f *diagnose.Facts, s site.Site, w s
 	defer cancel()
 	failing, all, front := f.Front.Outcome.Failing(), m.ask.Everything, f.Front
 	cache := &m.once.slow
+	if all {
+		cache = &m.once.walk
+	}
 	var logErr, updateErr error
 	var settings settingsAnswer
 	var group sync.WaitGroup
@@ -157,7 +160,8 @@ func (m Marks) sense(parent context.Context, f *diagnose.Facts, s site.Site, w s
 		f.Host.Filters, f.Host.FiltersUnread = got.rules, got.unread
 	}
 	var lintErr error
-	if broken(front.Outcome) || all || f.Unread != nil {
+	// A page that is blank with a status of 200 has ended in order: code that does not parse gives a 500.
+	if front.Outcome == probe.Fatal || all || f.Unread != nil {
 		got := cache.lint.get(time.Minute, func() lintAnswer {
 			return linted(parent, s, w, *f, settings, all)
 		})
@@ -174,9 +178,6 @@ func pooled(o probe.Outcome) bool {
 	}
 	return false
 }
-
-// broken outcomes may be those of code that does not parse.
-func broken(o probe.Outcome) bool { return o == probe.Fatal || o == probe.Blank }
 
 // visitorTimeout is how long to wait for what a visitor gets, 0: it is not asked. A
 // failure that takes long is not brought about once more, unless everything is asked.
