@@ -148,6 +148,7 @@ const (
 	namesRoot = 8 // one of its settings names the site's folder
 	sameName  = 4 // its address is the one asked, but for a version: php8.1-fpm.sock, php8.2-fpm.sock
 	ownsFiles = 2 // its user owns the site's files
+	sameDir   = 1 // its socket lies where the one asked would
 )
 
 // candidate is the pool that most speaks for, if no other is its equal.
@@ -163,11 +164,15 @@ func candidate(s Site, pools []Served) Served {
 		if uid == s.Owner {
 			points += ownsFiles
 		}
-		if s.Asked.Network == "unix" && (unversioned(s.Asked.Addr) == unversioned(p.Pool.Listen().Addr) || namedAfter(s.Asked.Addr, p.Pool.Name)) {
+		listen := p.Pool.Listen()
+		if s.Asked.Network == "unix" && (unversioned(s.Asked.Addr) == unversioned(listen.Addr) || namedAfter(s.Asked.Addr, p.Pool.Name)) {
 			points += sameName
 		}
 		if slices.ContainsFunc(p.Pool.Directives, func(d fpm.Directive) bool { return names(d, s) }) {
 			points += namesRoot
+		}
+		if points > 0 && s.Asked.Network == "unix" && filepath.Dir(s.Asked.Addr) == filepath.Dir(listen.Addr) {
+			points += sameDir
 		}
 		switch {
 		case points > most:

@@ -62,7 +62,7 @@ func stillness(workers []Worker) {
 }
 
 // clockWait is how long a busy processor may take to let us read its clock.
-const clockWait = 200 * time.Millisecond
+const clockWait = 50 * time.Millisecond
 
 // clock is what a processor's own clock says; at 0 it is not known.
 type clock struct {
