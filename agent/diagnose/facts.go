@@ -161,7 +161,9 @@ type Edge struct {
 	Lookup    error        // why there are none
 	Missing   bool         // the name does not exist, or has no address
 	Here      bool         // one of Addresses is this host's own
-	Elsewhere bool         // Addresses are not this host's own, nor a known CDN's, and what answered there is provably another host: this one's log shows our request by loopback and not the one that went there
+	// Elsewhere: another host answered there, and not as a proxy that fails or has a copy: our request by loopback is in
+	// this host's access log, the one that went there is not. Behind a NAT or an unknown proxy that works it is there.
+	Elsewhere bool
 	CDN       string       // whose network Addresses belong to: "Cloudflare", …; "" unknown
 	Public    probe.Result // the answer there; zero: not asked, and NotAsked says why
 	NotAsked  string

@@ -66,7 +66,8 @@ func Outside(ctx context.Context, s site.Site, resolver string) diagnose.Edge {
 	if known(e.Public.Server) && e.CDN == "" {
 		e.CDN = e.Public.Server
 	}
-	if e.Public.Status != 0 && e.CDN == "" && !e.Here {
+	// A proxy that fails does not pass the request on either, nor does one that has a copy.
+	if e.Public.Status != 0 && e.CDN == "" && !e.Here && !e.Public.Outcome.Failing() && e.Public.Cached == "" {
 		e.Elsewhere = elsewhere(ctx, s, token)
 	}
 	return e
