@@ -6,8 +6,9 @@
 go_wanted=1.26
 go_fetched=1.26.8
 
-# apache2-bin has the server without a service or a configuration.
-lab_packages=(nginx-light apache2-bin libapache2-mod-php8.2 php8.2-fpm php8.2-mysql php8.2-cli php8.2-opcache mariadb-server
+# apache2-bin has the server without a service or a configuration; nftables, for a lab's
+# own rules, has a service that stays disabled.
+lab_packages=(nginx-light apache2-bin nftables libapache2-mod-php8.2 php8.2-fpm php8.2-mysql php8.2-cli php8.2-opcache mariadb-server
 	wordpress wordpress-theme-twentytwentythree wordpress-theme-twentytwentytwo)
 
 step() { printf '== %s\n' "$*"; }

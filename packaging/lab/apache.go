@@ -3,13 +3,11 @@ package lab
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 )
 
 const (
@@ -106,27 +104,11 @@ func (l *Lab) StartApache() error {
 	if err := l.configureApache(); err != nil {
 		return fmt.Errorf("cannot configure Apache: %w", err)
 	}
-	if err := l.launch(Apache, nil, apacheBinary, "-f", l.ApacheConfig(), "-D", "FOREGROUND"); err != nil {
-		return err
-	}
-	return l.await(Apache, 30*time.Second, func() bool {
-		conn, err := net.Dial("tcp", l.Address+":80")
-		if err != nil {
-			return false
-		}
-		conn.Close()
-		return true
-	})
+	return l.StartGateway()
 }
 
 // StopApache ends Apache at once, with its children.
-func (l *Lab) StopApache() error {
-	pid := l.ApacheMaster()
-	if pid == 0 {
-		return nil
-	}
-	return terminate([]int{pid}, stopLimit)
-}
+func (l *Lab) StopApache() error { return l.StopGateway() }
 
 func (l *Lab) configureApache() error {
 	dir := filepath.Dir(l.ApacheConfig())

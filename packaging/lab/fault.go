@@ -23,6 +23,14 @@ const (
 	Fatal    Fault = "fatal"    // calls an undefined function when included: WordPress' page with 500
 	Blank200 Fault = "blank200" // exits when included: 200 without a byte
 	Header9k Fault = "header9k" // sends a response header of 9 kB: nginx answers 502, FPM answers well
+
+	Slow        Fault = "slow"         // sleeps 2.5 s at init and is well then
+	Work        Fault = "work"         // computes for 2 s of processor time at init and is well then
+	Greedy      Fault = "greedy"       // needs 64 MB of memory at init: 500 where the limit is lower
+	BadHeader   Fault = "bad-header"   // sends a status that is no number and a header without a colon: 502, and 500 from Apache
+	Unparsable  Fault = "unparsable"   // does not parse: 500
+	HalfUpdated Fault = "half-updated" // requires a file that the update has not brought: 500
+	Scribbler   Fault = "scribbler"    // is fatal where it cannot write into the session's folder: 500
 )
 
 // The faults that lie outside the site's code.
@@ -72,7 +80,8 @@ func (f Fault) code() (php string, ok bool) {
 		}
 		return atInit(name, "\tif ( ! ( "+test+" ) ) {\n\t\treturn;\n\t}\n"+body), true
 	}
-	if f == Fatal || f == Blank200 {
+	switch f {
+	case Fatal, Blank200, Unparsable, HalfUpdated:
 		return strings.TrimPrefix(body, "\t"), true
 	}
 	return atInit(name, body), true
@@ -100,13 +109,39 @@ func (f Fault) body() (name, php string) {
 		return "fatal", "\tNAME_function_that_nobody_defines();\n"
 	case Blank200:
 		return "blank", "\texit;\n"
+	case Slow:
+		return "slow", "\tusleep( 2500000 );\n"
+	case Work:
+		// Processor time, which is what max_execution_time counts.
+		return "work", "\t$used = static fn() => getrusage()['ru_utime.tv_sec'] + getrusage()['ru_utime.tv_usec'] / 1e6;\n" +
+			"\tfor ( $end = $used() + 2, $x = 'lab'; $used() < $end; ) {\n\t\t$x = md5( $x );\n\t}\n"
+	case Greedy:
+		return "greedy", "\t$all = str_repeat( 'a', 64 << 20 );\n"
+	case BadHeader:
+		return "header", "\theader( 'Status: lab' );\n\theader( 'lab' );\n"
+	case Unparsable:
+		return "unparsable", "\tfunction NAME_unparsable( {\n"
+	case HalfUpdated:
+		return "half", "\trequire_once __DIR__ . '/includes/class-loader.php';\n"
+	case Scribbler:
+		return "scribbler", "\tif ( ! session_start() || ! file_put_contents( session_save_path() . '/cart-' . getmypid(), str_repeat( 'a', 100000 ) ) ) {\n" +
+			"\t\tthrow new RuntimeException( 'the cart cannot be written: ' . error_get_last()['message'] );\n\t}\n"
 	}
 	return "", ""
 }
 
 // Faults lists every fault.
 func Faults() []Fault {
-	return []Fault{Segfault, Kill9, Hang, Compute, Fatal, Blank200, Header9k, FPMStopped, SocketMode, DatabaseDown, Maintenance}
+	return []Fault{
+		Segfault, Kill9, Hang, Compute, Fatal, Blank200, Header9k, Slow, Work, Greedy, BadHeader, Unparsable, HalfUpdated, Scribbler,
+		NameElsewhere, NameMissing, EdgeFails, EdgeImpatient,
+		GatewayStopped, GatewayBroken, GatewayFull, GatewayFiles, OtherSocket, HTTPOnSocket, UnresolvedUpstream, ImpatientGateway, CachedBadGateway, StaleCache, ForeignHtaccess,
+		SocketMode, SocketFolder, SocketDeleted, SocketStale, FirewallDrop, FirewallReject, ClientsDisallowed,
+		FPMStopped, FPMBroken, FPMUserMissing, PoolBusy, WorkersStuck, OPcachePoisoned, TerminateSoon, ExecuteSoon, LittleMemory,
+		SessionsFull, SessionInodes,
+		DatabaseDown, DatabaseBusy, DatabasePassword, DatabaseMissing, TableCrashed, TableMissing,
+		Maintenance, MaintenanceForgotten, CoreTruncated, ConfigUnparsable, ConfigUnreadable, ConfigMissing, ThemeGone, ThemeUnparsable, MustUnparsable, PrependGone, RedisDown,
+	}
 }
 
 // InPlugin says whether the fault lives in a plugin, whose slug Break then needs.
@@ -131,22 +166,10 @@ func (l *Lab) breakSite(site int, f Fault, plugin string) (undo func() error, er
 	if f.InPlugin() != (plugin != "") {
 		return nil, errors.New("a plugin must be named for faults of plugins, and only for these")
 	}
-	switch f {
-	case FPMStopped:
-		if l.o.Handler == ModPHP {
-			return nil, errors.New("the lab has no FPM: Apache runs PHP itself")
+	for _, layer := range []func(int, Fault) (func() error, bool, error){l.edgeFault, l.gatewayFault, l.socketFault, l.poolFault, l.hostFault, l.databaseFault, l.siteFault} {
+		if undo, ok, err := layer(site, f); ok {
+			return undo, err
 		}
-		return l.StartFPM, l.StopFPM()
-	case DatabaseDown:
-		return l.StartDB, l.StopDB()
-	case SocketMode:
-		return l.closeSocket(s)
-	case Maintenance:
-		file := filepath.Join(s.Core, ".maintenance")
-		if err := os.WriteFile(file, []byte("<?php $upgrading = time();\n"), 0o644); err != nil {
-			return nil, err
-		}
-		return func() error { return os.Remove(file) }, os.Lchown(file, int(l.uid), int(l.gid))
 	}
 	code, _ := f.code() // it has one: of the others none is left
 	return l.spoil(filepath.Join(s.Content, "plugins", plugin), plugin+".php", strings.ReplaceAll(code, "NAME", identifier(plugin)))
@@ -196,7 +219,7 @@ func (l *Lab) edit(folder, name string, change func(before string) string) (func
 	before, err := dir.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		undo := func() error { return errors.Join(dir.Remove(name), dir.Close()) }
-		return undo, l.replace(dir, name, []byte(change("<?php")), l.stamp())
+		return undo, l.replace(dir, name, []byte(change("<?php")), 0o644, l.stamp())
 	}
 	if err != nil {
 		return nil, errors.Join(err, dir.Close())
@@ -206,7 +229,7 @@ func (l *Lab) edit(folder, name string, change func(before string) string) (func
 		return nil, errors.Join(err, dir.Close())
 	}
 	undo := func() error {
-		return errors.Join(l.replace(dir, name, before, info.ModTime()), dir.Close())
+		return errors.Join(l.replace(dir, name, before, info.Mode().Perm(), info.ModTime()), dir.Close())
 	}
 	stamp := l.stamp()
 	for stamp.Unix() == info.ModTime().Unix() { // it was installed within this second
@@ -217,13 +240,13 @@ func (l *Lab) edit(folder, name string, change func(before string) string) (func
 		// OPcache stores no file that has changed within opcache.file_update_protection, 2 s.
 		stamp = stamp.Add(-time.Hour)
 	}
-	return undo, l.replace(dir, name, []byte(after), stamp)
+	return undo, l.replace(dir, name, []byte(after), info.Mode().Perm(), stamp)
 }
 
 // replace gives a plugin's file new content in one step: no request reads half of it.
-func (l *Lab) replace(dir *os.Root, name string, content []byte, mtime time.Time) error {
+func (l *Lab) replace(dir *os.Root, name string, content []byte, mode fs.FileMode, mtime time.Time) error {
 	next := "." + name + ".next"
-	if err := dir.WriteFile(next, content, 0o644); err != nil {
+	if err := dir.WriteFile(next, content, mode); err != nil {
 		return err
 	}
 	if err := dir.Lchown(next, int(l.uid), int(l.gid)); err != nil {

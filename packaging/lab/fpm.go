@@ -196,7 +196,11 @@ func (s Site) accepts() bool {
 	if !filepath.IsAbs(s.Socket) {
 		network = "tcp"
 	}
-	conn, err := net.Dial(network, s.Socket)
+	return accepting(network, s.Socket)
+}
+
+func accepting(network, address string) bool {
+	conn, err := net.Dial(network, address)
 	if err != nil {
 		return false
 	}

@@ -40,11 +40,22 @@ signal() { # NAME; status 0 while somebody is left
 	return $found
 }
 
+# What a fault changed outside the folder: small disks that are mounted in it, and a
+# table of the packet filter that is named after it.
+undo_faults() {
+	local -a fields
+	while read -r -a fields; do
+		[[ ${fields[4]} == "$dir"/* ]] && umount -l "${fields[4]}"
+	done </proc/self/mountinfo
+	[[ ! -e $dir/nft-table ]] || nft delete table inet "$(<"$dir/nft-table")" 2>/dev/null
+}
+
 # A zombie has no exe link, so what its parent has not reaped yet is not waited for.
 for ((try = 0; try < 200; try++)); do
 	name=TERM
 	((try < 60)) || name=KILL
 	if ! signal "$name"; then
+		undo_faults
 		rm -rf --one-file-system -- "$dir"
 		# A log line written meanwhile can make the first removal fail.
 		[[ ! -e $dir ]] || rm -rf --one-file-system -- "$dir"

@@ -91,6 +91,7 @@ type Lab struct {
 	client   *http.Client
 	guard    *guard
 	faults   map[int][]func() error // what Mend runs, newest last
+	dns      *Resolver              // once it was asked for
 
 	mu       sync.Mutex
 	lastTime time.Time // newest mtime given to a plugin's file, see stamp
@@ -249,6 +250,9 @@ func (l *Lab) Close() error {
 	if l.client != nil {
 		l.client.CloseIdleConnections()
 	}
+	if l.dns != nil {
+		l.dns.conn.Close()
+	}
 	if l.guard == nil {
 		if l.Dir == "" {
 			return nil
@@ -272,6 +276,7 @@ func (l *Lab) Sites() []Site { return slices.Clone(l.sites) }
 // programs are what a lab runs, with the Debian package that has each.
 var programs = [][2]string{
 	{"/usr/sbin/nginx", "nginx-light"},
+	{"/usr/sbin/nft", "nftables"},
 	{fpmBinary, "php8.2-fpm"},
 	{phpBinary, "php8.2-cli"},
 	{mariadbBinary, "mariadb-server"},

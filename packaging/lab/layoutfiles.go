@@ -203,5 +203,5 @@ func (l *Lab) defineConstant(s Site, name string) error {
 		return err
 	}
 	defer dir.Close()
-	return l.replace(dir, filepath.Base(file), []byte(strings.Replace(string(text), before, "\n"+line+before[1:], 1)), l.stamp())
+	return l.replace(dir, filepath.Base(file), []byte(strings.Replace(string(text), before, "\n"+line+before[1:], 1)), 0o644, l.stamp())
 }

@@ -9,7 +9,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -58,17 +57,7 @@ func (l *Lab) startNginx() error {
 			return fmt.Errorf("cannot configure nginx: %w", err)
 		}
 	}
-	if err := l.launch("nginx", nil, nginxBinary, "-c", l.NginxConfig(), "-g", "daemon off;"); err != nil {
-		return err
-	}
-	return l.await("nginx", 30*time.Second, func() bool {
-		conn, err := net.Dial("tcp", l.Address+":80")
-		if err != nil {
-			return false
-		}
-		conn.Close()
-		return true
-	})
+	return l.StartGateway()
 }
 
 // nginxMain is what Debian's nginx.conf is, with every path inside the lab.
