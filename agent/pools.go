@@ -122,11 +122,11 @@ func MasterOf(h site.Host, name string) (fpm.Master, []site.Site, error) {
 	}
 	switch len(found) {
 	case 0:
-		return fpm.Master{}, nil, &Error{Kind: "not-found", Err: fmt.Errorf("no site, pool or PHP-FPM master is called %q", name), Remedy: "wpmend php pools"}
+		return fpm.Master{}, nil, &Error{Kind: "usage", Err: fmt.Errorf("no site, pool or PHP-FPM master is called %q", name), Remedy: "wpmend php pools"}
 	case 1:
 		return found[0], sitesOf(h, found[0]), nil
 	}
-	return fpm.Master{}, nil, &Error{Kind: "ambiguous", Err: fmt.Errorf("%d masters have a pool %q", len(found), name), Remedy: fmt.Sprintf("name the master: %s:%s", found[0].Config, name)}
+	return fpm.Master{}, nil, &Error{Kind: "usage", Err: fmt.Errorf("%d masters have a pool %q", len(found), name), Remedy: fmt.Sprintf("name the master: %s:%s", found[0].Config, name)}
 }
 
 func sitesOf(h site.Host, m fpm.Master) []site.Site {

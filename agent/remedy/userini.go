@@ -88,19 +88,22 @@ func (l Limits) userINI() ([]byte, error) {
 	return text, nil
 }
 
-// cutBlock takes wpmend's own part out.
+// cutBlock takes wpmend's own part out: the last one that is whole.
 func cutBlock(text []byte) (before, own, behind []byte) {
-	i := bytes.Index(text, []byte(blockBegins))
-	if i < 0 || i > 0 && text[i-1] != '\n' {
+	begin, end, at, from := -1, -1, 0, -1
+	for line := range bytes.Lines(text) {
+		switch string(bytes.TrimRight(line, "\r\n")) {
+		case blockBegins:
+			from = at
+		case blockEnds:
+			if from >= 0 {
+				begin, end, from = from, at+len(line), -1
+			}
+		}
+		at += len(line)
+	}
+	if begin < 0 {
 		return text, nil, nil
 	}
-	n := bytes.Index(text[i:], []byte(blockEnds))
-	if n < 0 {
-		return text, nil, nil
-	}
-	end := i + n + len(blockEnds)
-	for end < len(text) && (text[end] == '\r' || text[end] == '\n') {
-		end++
-	}
-	return text[:i:i], text[i : i+n], text[end:]
+	return text[:begin:begin], text[begin:end], text[end:]
 }
