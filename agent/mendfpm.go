@@ -139,7 +139,7 @@ func (h *healing) endWorkers(ctx context.Context) (done bool, err error) {
 // their script tells.
 func (h *healing) stuck() (found []remedy.Worker) {
 	for _, w := range h.facts.Pool.Workers {
-		if !w.Stuck || w.Script != "" && !h.site.Owns(w.Script) {
+		if !w.Stuck || w.Script != "" && !h.site.Owns(w.Script) || w.Script == "" && w.Dir != "" && !h.site.Owns(w.Dir) {
 			continue
 		}
 		p, err := process.Read(w.PID)
