@@ -68,7 +68,7 @@ func Outside(ctx context.Context, s site.Site, resolver string) diagnose.Edge {
 	}
 	// A proxy that fails does not pass the request on either, nor does one that has a copy.
 	if e.Public.Status != 0 && e.CDN == "" && !e.Here && !e.Public.Outcome.Failing() && e.Public.Cached == "" {
-		e.Elsewhere = elsewhere(ctx, s, token)
+		e.Elsewhere = otherHost(ctx, s, token)
 	}
 	return e
 }
@@ -113,10 +113,10 @@ func mayAsk(a netip.Addr, own []netip.Addr, trusted bool) bool {
 	return !slices.ContainsFunc(unasked[:], func(r string) bool { return netip.MustParsePrefix(r).Contains(a) })
 }
 
-// elsewhere tells whether what answered a request with a token is another host: this
+// otherHost tells whether what answered a request with a token is another host: this
 // one's access log shows a second request, by loopback, and not that one. Behind a
 // network address translation the host's own interfaces do not tell.
-func elsewhere(ctx context.Context, s site.Site, token string) bool {
+func otherHost(ctx context.Context, s site.Site, token string) bool {
 	here := rand.Text()
 	target := *probe.Home(s)
 	target.RawQuery = "wpmend=" + here
