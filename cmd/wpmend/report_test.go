@@ -103,6 +103,7 @@ type incidentJSON struct {
 	ID       string        `json:"id"`
 	Site     siteJSON      `json:"site"`
 	State    string        `json:"state"`
+	Causes   []causeJSON   `json:"causes"`
 	Culprits []culpritJSON `json:"culprits"`
 	Changes  []changeJSON  `json:"changes"`
 	Probes   int           `json:"probes"`
