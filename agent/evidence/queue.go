@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"encoding/binary"
+	"iter"
 	"net"
 	"net/netip"
 	"os"
@@ -66,6 +67,19 @@ func sockDiag(request []byte) ([][]byte, error) {
 	return req.Execute(unix.NETLINK_SOCK_DIAG, sockDiagByFamily)
 }
 
+// attributes are those behind a message's head, rtnetlink(7); nl.ParseRouteAttr panics where the last one is not padded.
+func attributes(b []byte) iter.Seq2[uint16, []byte] {
+	return func(yield func(uint16, []byte) bool) {
+		for len(b) >= unix.SizeofRtAttr {
+			size := int(binary.NativeEndian.Uint16(b))
+			if size < unix.SizeofRtAttr || size > len(b) || !yield(binary.NativeEndian.Uint16(b[2:]), b[unix.SizeofRtAttr:size]) {
+				return
+			}
+			b = b[min((size+3)&^3, len(b)):]
+		}
+	}
+}
+
 // listeningUnix finds the listener behind a socket's file. The name alone does not do: a file that was deleted and made
 // anew by somebody else has the same.
 func listeningUnix(path string) (listener, bool) {
@@ -99,22 +113,17 @@ func parseUnix(msg []byte, path string, ino, dev uint64) (l listener, ok bool) {
 	if len(msg) < unixMsgLen || msg[2] != stateListen {
 		return unknownListener, false
 	}
-	attributes, err := nl.ParseRouteAttr(msg[unixMsgLen:])
-	if err != nil {
-		return unknownListener, false
-	}
 	l = unknownListener
 	var inode, device, named bool
-	for _, a := range attributes {
-		v := a.Value
+	for kind, v := range attributes(msg[unixMsgLen:]) {
 		switch {
-		case a.Attr.Type == unixName:
+		case kind == unixName:
 			named = strings.TrimRight(string(v), "\x00") == path
-		case a.Attr.Type == unixVFS && len(v) >= 8:
+		case kind == unixVFS && len(v) >= 8:
 			inode = binary.NativeEndian.Uint32(v) == uint32(ino)
 			d := binary.NativeEndian.Uint32(v[4:])
 			device = d>>20 == unix.Major(dev) && d&0xfffff == unix.Minor(dev)
-		case a.Attr.Type == unixQueueLen && len(v) >= 8:
+		case kind == unixQueueLen && len(v) >= 8:
 			l = listener{int(binary.NativeEndian.Uint32(v)), int(binary.NativeEndian.Uint32(v[4:]))}
 		}
 	}
@@ -200,14 +209,9 @@ func parseReceived(msg []byte) (inode uint64, ago time.Duration, ok bool) {
 	if len(msg) < inetMsgLen {
 		return 0, 0, false
 	}
-	attributes, err := nl.ParseRouteAttr(msg[inetMsgLen:])
-	if err != nil {
-		return 0, 0, false
-	}
-	for _, a := range attributes {
-		if a.Attr.Type == inetInfo && len(a.Value) >= lastReceive+4 {
-			return uint64(binary.NativeEndian.Uint32(msg[68:])),
-				time.Duration(binary.NativeEndian.Uint32(a.Value[lastReceive:])) * time.Millisecond, true
+	for kind, v := range attributes(msg[inetMsgLen:]) {
+		if kind == inetInfo && len(v) >= lastReceive+4 {
+			return uint64(binary.NativeEndian.Uint32(msg[68:])), time.Duration(binary.NativeEndian.Uint32(v[lastReceive:])) * time.Millisecond, true
 		}
 	}
 	return 0, 0, false
