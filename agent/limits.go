@@ -195,11 +195,20 @@ func (a *Agent) inForce(ctx context.Context, s site.Site, settings []ini.Setting
 		m.Pools = nil
 		s.Master = m
 	}
+	if slices.ContainsFunc(settings, func(w ini.Setting) bool { return w.Name == ini.Gateway }) {
+		// Only the gateway's own dump says what it takes.
+		host, err := a.Discover(ctx)
+		if err != nil {
+			return evidence.Chain{}, err
+		}
+		for _, now := range host.Sites {
+			if now.ID == s.ID {
+				s.Location, s.Gateway, s.Vhosts = now.Location, now.Gateway, now.Vhosts
+			}
+		}
+	}
 	c := evidence.LimitChain(ctx, s)
 	for _, want := range settings {
-		if want.Name == ini.Gateway {
-			continue // the gateway's own dump says it, which was read before
-		}
 		if got := ini.Find(c.Links, want.Name); got.Set.Value != want.Value {
 			return c, fmt.Errorf("%s is %s after it was set to %s, by %s", want.Name, got.Words(), want.Value, evidence.Place(got.Set))
 		}

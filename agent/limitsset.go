@@ -96,21 +96,26 @@ func (a *Agent) planned(chain evidence.Chain, wanted []ini.Setting) (settings []
 		case unlimited:
 			return nil, nil, &Error{Kind: "ceiling", Err: fmt.Errorf("%s = %s would be no limit at all, above the ceiling of %s", w.Name, w.Value, ini.Format(w.Name, most[w.Name])),
 				Remedy: "give an amount, or raise [limits] in the configuration"}
-		case l.Known && (l.Unlimited || lower(l, n)):
+		case l.Known && !l.Unlimited && lower(l, n):
 			// Less than now asks nothing of the links behind it.
 			if most, may := most[w.Name]; !may || n > most {
 				return nil, nil, ceilingError(&ini.CeilingError{Name: w.Name, Want: n, Ceiling: most}, may)
 			}
 			more = []ini.Setting{{Name: w.Name, Value: ini.Format(w.Name, n)}}
 		default:
-			if more, err = ini.Raise(links, w.Name, n, most); err != nil {
+			from := links
+			if l.Unlimited {
+				// The links behind it must wait for longer than any limit; from none to one is like raising it.
+				from = ini.With(links, []ini.Setting{{Name: w.Name, Value: "1"}})
+			}
+			if more, err = ini.Raise(from, w.Name, n, most); err != nil {
 				var fixed *ini.FixedError
 				if !errors.As(err, &fixed) || fixed.Name == w.Name {
 					return nil, nil, ceilingError(err, true)
 				}
 				// What is not ours to change does not keep a person from it; it is said.
 				notes = append(notes, err.Error())
-				within := slices.DeleteFunc(slices.Clone(links), func(l ini.Link) bool { return l.Name == ini.Gateway || l.Name == ini.Outer })
+				within := slices.DeleteFunc(slices.Clone(from), func(l ini.Link) bool { return l.Name == ini.Gateway || l.Name == ini.Outer })
 				if more, err = ini.Raise(within, w.Name, n, most); err != nil {
 					return nil, nil, ceilingError(err, true)
 				}

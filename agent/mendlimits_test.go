@@ -129,6 +129,21 @@ func TestSetLimits(t *testing.T) {
 		t.Error("the drop-in is still there")
 	}
 
+	// What lies behind the link follows: the gateway waits for longer, where it may be tuned; else that is said.
+	if r, err := b.set("request_terminate_timeout=60"); err != nil || !strings.Contains(strings.Join(r.Notes, "\n"), "gateway_read_timeout (60 s) would have to follow to 86s") {
+		t.Errorf("%+v, %v", r, err)
+	}
+	b.undoes(1)
+	b.agent.config.Gateway.Tune = true
+	r, err = b.set("request_terminate_timeout=60")
+	if err != nil || len(r.Changes) != 2 || len(r.Limits.Violations) != 0 || b.site().Location.ReadTimeout != 86*time.Second {
+		t.Errorf("%+v, %v, the gateway waits %s", r, err, b.site().Location.ReadTimeout)
+	}
+	b.undoes(2)
+	if b.site().Location.ReadTimeout != time.Minute {
+		t.Error("the gateway still waits for longer")
+	}
+
 	// php_admin_value locks: then it must stand before the pool's own line.
 	file := filepath.Join(b.pool(), b.Site(0).Pool+".conf")
 	was := b.read(file)
