@@ -48,6 +48,7 @@ type Facts struct {
 
 	// Blame names the component that a file belongs to.
 	Blame func(file string) (id string, ok bool)
+	Root  string // the site's folder
 	// Owns says whether a script is this site's; nil: unknown.
 	Owns func(script string) bool
 	// ObjectCache: the site has a drop-in that keeps WordPress' objects elsewhere (Redis, Memcached).

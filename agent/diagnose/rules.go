@@ -1,220 +1,148 @@
 package diagnose
 
 import (
-	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
 
+	"wpmend/agent/gateway"
 	"wpmend/agent/probe"
-	"wpmend/wp"
 )
 
 // rule looks for one cause.
 type rule func(Facts) (Cause, bool)
 
-// rules is the list of all causes that can be seen so far, the outermost layer first.
-var rules = [...]rule{
-	fpmDown, socketPermission, databaseDown, maintenance, headerTooBig,
-	coreDamaged, terminateTimeout, workerCrash, componentFault,
+// rules is the list of all rules, the outermost layer first.
+var rules = [...]struct {
+	layer string
+	look  []rule
+}{
+	{LayerName, []rule{dnsMismatch}},
+	{LayerEdge, []rule{cdnOnly, outerTimeout}},
+	{LayerCache, []rule{cachedError, staleCache}},
+	{LayerGateway, []rule{gatewayDown, gatewayConfig, gatewayExhausted}},
+	{LayerConnection, []rule{firewall, socketPermission, socketMissing, staleSocket, wrongSocket, upstreamUnresolved, wrongProtocol, clientDisallowed, accessDenied}},
+	{LayerPool, []rule{fpmDown, fpmConfig, fpmOOMKilled, fpmStartLimit, poolExhausted, workersStuck, workerCrash, opcachePoisoned}},
+	{LayerTime, []rule{executionTimeout, terminateTimeout, gatewayTimeout}},
+	{LayerAnswer, []rule{responseHeaderTooBig, invalidHeader, htaccessBroken}},
+	{LayerHost, []rule{overload, trafficSpike, memoryExhausted, phpMemoryLimit, diskFull, fileDescriptors}},
+	{LayerDatabase, []rule{database, dbDiskFull}},
+	{LayerWordPress, []rule{maintenance, updateBroken, coreDamaged, configBroken, codeUnparsable, prependMissing, themeMissing, objectCacheDown}},
+	{LayerComponents, []rule{componentFault}},
 }
 
-// Causes ranks what explains the facts, the most certain first. An empty list
-// means that nothing known explains them.
+// Causes ranks what explains the facts, the most certain first. An empty list means that nothing known explains them. Of
+// a site that is well on this host only name, edge and caches can have one.
 func Causes(f Facts) []Cause {
 	found := []Cause{}
-	for _, look := range rules {
-		if c, ok := look(f); ok {
-			c.Evidence = few(c.Evidence)
-			found = append(found, c)
-		}
-	}
-	slices.SortStableFunc(found, func(a, b Cause) int { return cmp.Compare(b.Confidence, a.Confidence) })
-	return found
-}
-
-func fpmDown(f Facts) (Cause, bool) {
-	if f.Pool.Name == "" || f.Pool.PID != 0 || f.Socket.Dial == nil {
-		return Cause{}, false
-	}
-	c := Cause{Cause: FPMDown, Confidence: 0.99, Remedy: new(RemedyStartFPM)}
-	c.say(f, "process list", "no PHP-FPM master with %s runs", f.Pool.Config)
-	c.say(f, "socket", "%s: %v", f.Socket.Address, f.Socket.Dial)
-	c.Evidence = append(c.Evidence, f.connectFailures(syscall.ENOENT, syscall.ECONNREFUSED)...)
-	return c, true
-}
-
-func socketPermission(f Facts) (Cause, bool) {
-	refused := f.connectFailures(syscall.EACCES)
-	if f.Socket.Dial != nil || (len(refused) == 0 && !(f.Socket.Refused && (f.Front.Outcome == probe.BadGateway || f.Front.Outcome == probe.Unavailable))) {
-		return Cause{}, false
-	}
-	c := Cause{Cause: SocketPermission, Confidence: 0.97, Evidence: refused}
-	user := cmp.Or(f.Socket.Gateway, "www-data")
-	c.say(f, "socket", "%s is %s %s; the gateway connects as %s", f.Socket.Address, f.Socket.Mode, f.Socket.Owner, user)
-	if f.Direct.Answered() {
-		c.say(f, "pool", "asked past the gateway, PHP answers well (%d)", f.Direct.Status)
-	}
-	c.Advice = fmt.Sprintf("Let the gateway in at once: chown %s:%s %s && chmod 0660 %s\n"+
-		"For good: set listen.owner = %s, listen.group = %s, listen.mode = 0660 for pool [%s] in %s, then restart PHP-FPM.",
-		user, user, f.Socket.Address, f.Socket.Address, user, user, f.Pool.Name, f.Pool.File)
-	return c, true
-}
-
-func databaseDown(f Facts) (Cause, bool) {
-	answer := f.Front
-	if f.Direct.Outcome == probe.DBError {
-		answer = f.Direct
-	}
-	said := answer.Outcome == probe.DBError
-	if f.Database == nil && !said {
-		return Cause{}, false
-	}
-	// We may fail to ask for reasons of our own (another user, another network), so
-	// only WordPress' word or a server that does not answer at all is nearly certain.
-	c := Cause{Cause: DBDown, Confidence: 0.3}
-	switch {
-	case f.Database != nil && (said || errors.Is(f.Database, wp.ErrDatabaseDown)):
-		c.Confidence = 0.97
-	case said:
-		c.Confidence = 0.8
-	}
-	if said {
-		c.say(f, "answer", "WordPress says that it has no database (%s)", answer.Signature)
-	}
-	if f.Database != nil {
-		c.say(f, "database", "%v", f.Database)
-	}
-	c.Advice = "See to the database server first (systemctl status mariadb; its error log), then to DB_HOST, DB_USER and DB_PASSWORD in wp-config.php."
-	return c, true
-}
-
-func coreDamaged(f Facts) (Cause, bool) {
-	if len(f.CoreDamaged) == 0 {
-		return Cause{}, false
-	}
-	// A file that somebody patched may well work; one that is gone or empty cannot.
-	c := Cause{Cause: CoreDamaged, Confidence: 0.4}
-	for _, fault := range f.CoreDamaged {
-		if fault.What != wp.CoreChanged {
-			c.Confidence = 0.9
-		}
-		c.say(f, "core", "%s", fault)
-	}
-	c.Advice = "Install WordPress' own files again, in the version that the site has (wp core download --force --skip-content, or the package or panel that it came from); plugins, themes and the database stay as they are."
-	return c, true
-}
-
-// freshMaintenance is how long WordPress honours .maintenance: wp-includes/load.php, wp_is_maintenance_mode.
-const freshMaintenance = 10 * time.Minute
-
-func maintenance(f Facts) (Cause, bool) {
-	if f.Front.Outcome != probe.Maintenance {
-		return Cause{}, false
-	}
-	c := Cause{Cause: Maintenance, Confidence: 0.95}
-	c.say(f, "answer", "WordPress answers with its maintenance page")
-	if !f.Maintenance.IsZero() {
-		c.say(f, "file", ".maintenance was written at %s", f.Maintenance.Format(time.RFC3339))
-	}
-	c.Advice = fmt.Sprintf("An update is running, or broke off. WordPress ends this state by itself %s after the file was written; if no update runs, remove .maintenance.", freshMaintenance)
-	return c, true
-}
-
-func headerTooBig(f Facts) (Cause, bool) {
-	c := Cause{Cause: ResponseHeaderTooBig, Confidence: 0.98}
-	if f.Front.Outcome != probe.BadGateway {
-		return Cause{}, false // somebody else's request, or a forged line
-	}
-	for _, l := range f.Gateway {
-		if strings.HasPrefix(l.Record.Message, "upstream sent too big header") {
-			c.Evidence = append(c.Evidence, evidence(l.File, l.Record.Time, l.Record.Message))
-		}
-	}
-	if len(c.Evidence) == 0 {
-		return Cause{}, false
-	}
-	c.Advice = fmt.Sprintf("The header is larger than the gateway's buffer of %d bytes. Let the plugin send less, or raise fastcgi_buffer_size (and fastcgi_buffers) for the location in %s and reload the gateway.",
-		f.Location.Buffer, f.Location.File)
-	return c, true
-}
-
-func terminateTimeout(f Facts) (Cause, bool) {
-	c := Cause{Cause: TerminateTimeout, Confidence: 0.9, Remedy: new(RemedyDisable)}
-	for _, l := range f.FPM {
-		if s := l.Record.Slow; s != nil && s.Terminated {
-			c.Evidence = append(c.Evidence, evidence(l.File, l.Record.Time, l.Record.Text))
-		}
-	}
-	if len(c.Evidence) == 0 {
-		return Cause{}, false
-	}
-	for _, l := range f.Traces {
-		if len(l.Record.Frames) > 0 {
-			top := l.Record.Frames[0]
-			c.Evidence = append(c.Evidence, evidence(l.File, l.Record.Time, fmt.Sprintf("it stood in %s(), called at %s:%d", top.Func, top.File, top.Line)))
-		}
-	}
-	return c, true
-}
-
-func workerCrash(f Facts) (Cause, bool) {
-	c := Cause{Cause: WorkerCrash, Confidence: 0.85, Remedy: new(RemedyDisable)}
-	for _, l := range f.FPM {
-		// SIGTERM and SIGQUIT are FPM's own ways to end a worker; exit code 0 is a normal recycling.
-		if e := l.Record.Exit; e != nil && (e.Signal != 0 && e.Signal != int(syscall.SIGTERM) && e.Signal != int(syscall.SIGQUIT) || e.Signal == 0 && e.Code != 0) {
-			c.Evidence = append(c.Evidence, evidence(l.File, l.Record.Time, l.Record.Text))
-		}
-	}
-	for _, l := range f.Gateway { // Apache, which runs PHP in its own children
-		if _, _, died := l.Record.Died(); died {
-			c.Evidence = append(c.Evidence, evidence(l.File, l.Record.Time, l.Record.Message))
-		}
-	}
-	return c, len(c.Evidence) > 0
-}
-
-func componentFault(f Facts) (Cause, bool) {
-	c := Cause{Cause: ComponentFault, Confidence: 0.5, Remedy: new(RemedyDisable)}
-	for _, l := range f.PHP {
-		id, ok := f.firstBlamed(files(l.Record))
-		if !ok || !l.Record.Fatal() {
+	for _, group := range rules {
+		if !f.failing() && !slices.Contains([]string{LayerName, LayerEdge, LayerCache}, group.layer) {
 			continue
 		}
-		c.Confidence = 0.8
-		c.Component = cmp.Or(c.Component, id)
-		c.Evidence = append(c.Evidence, evidence(l.File, l.Record.Time,
-			fmt.Sprintf("PHP %s: %s in %s:%d", l.Record.Kind, firstLine(l.Record.Message), l.Record.File, l.Record.Line)))
-	}
-	switch f.Front.Outcome {
-	case probe.Fatal, probe.Blank:
-		what := "PHP ends every request with a fatal error"
-		if f.Front.Outcome == probe.Blank {
-			what = "every answer is empty, with status 200"
-		}
-		c.say(f, "answer", "%s (%s)", what, f.Front.Signature)
-	default:
-		if len(c.Evidence) == 0 {
-			return Cause{}, false
+		for _, look := range group.look {
+			if c, ok := look(f); ok {
+				c.Evidence = few(c.Evidence)
+				found = append(found, c)
+			}
 		}
 	}
+	if c, ok := unexplained(f, found); ok {
+		found = append(found, c)
+	}
+	return rank(found)
+}
+
+// unexplained: what was found beside the failure, and does not explain it, must not stand in the way of a search.
+func unexplained(f Facts, found []Cause) (Cause, bool) {
+	if !f.failing() || len(found) == 0 || slices.ContainsFunc(found, func(c Cause) bool { return c.Remedy != nil || c.Confidence > beside }) {
+		return Cause{}, false
+	}
+	c := Cause{Cause: ComponentFault, Confidence: beside + 0.05, Remedy: new(RemedyDisable)}
+	c.say(f, "answer", "PHP's answer fails (%s), and nothing surer is known of why", f.Front.Signature)
+	c.advise("Search for the component: wpmend bisect.")
 	return c, true
 }
 
-// connectFailures are the gateway's records of a failed connect with one of these errors.
-func (f Facts) connectFailures(errnos ...syscall.Errno) []Evidence {
+// The confidences that mean something.
+const (
+	proven   = 0.95 // a fact that nobody can forge shows it
+	told     = 0.9  // a log says so, and our own request failed as it would
+	textOnly = 0.5  // the most that the text of a log alone is worth
+	beside   = 0.25 // true, perhaps, but no reason for this failure
+)
+
+// failing reports whether the site fails on this host.
+func (f Facts) failing() bool { return fails(f.Front) || fails(f.Direct) }
+
+// fails: a zero result was not asked.
+func fails(r probe.Result) bool { return r.Outcome != "" && r.Outcome.Failing() }
+
+// lost: the gateway got no answer out of PHP. nginx and Caddy say 502 then, Apache and LiteSpeed 503.
+func (f Facts) lost() bool {
+	switch f.Front.Outcome {
+	case probe.BadGateway, probe.Unavailable, probe.Incomplete:
+		return true
+	}
+	return false
+}
+
+// late: PHP did not answer in time.
+func (f Facts) late() bool { return f.Front.Outcome == probe.GatewayTimeout }
+
+// broken: PHP answers, and fails.
+func (f Facts) broken() bool {
+	for _, r := range []probe.Result{f.Front, f.Direct} {
+		switch r.Outcome {
+		case probe.Fatal, probe.Blank, probe.Incomplete:
+			return true
+		}
+	}
+	return false
+}
+
+// ifLost is the confidence in what a log says, by whether our own request was lost as well.
+func (f Facts) ifLost() float64 {
+	if f.lost() {
+		return told
+	}
+	return textOnly
+}
+
+// records are the evidence of the gateway's records that match.
+func (f Facts) records(match func(gateway.LogRecord) bool) []Evidence {
 	var found []Evidence
 	for _, l := range f.Gateway {
-		if slices.Contains(errnos, syscall.Errno(l.Record.Errno)) && strings.Contains(l.Record.Action, "connecting to upstream") {
-			found = append(found, evidence(l.File, l.Record.Time, l.Record.Message))
+		if match(l.Record) {
+			found = append(found, evidence(l.File, l.Record.Time, words(l.Record)))
 		}
 	}
 	return found
 }
 
+// words are a record in short, as people know it.
+func words(r gateway.LogRecord) string {
+	text := r.Message
+	if r.Code != "" && !strings.HasPrefix(text, r.Code) {
+		text = r.Code + ": " + text
+	}
+	if r.Action != "" {
+		text += " while " + r.Action
+	}
+	return text
+}
+
+// connectFailures are the gateway's records of a failed connect with one of these errors. Apache gives the number with
+// AH02454 (unix) and AH00957 (TCP).
+func (f Facts) connectFailures(errnos ...syscall.Errno) []Evidence {
+	return f.records(func(r gateway.LogRecord) bool {
+		return slices.Contains(errnos, syscall.Errno(r.Errno)) &&
+			(strings.Contains(r.Action, "connecting to upstream") || r.Code == "AH02454" || r.Code == "AH00957")
+	})
+}
+
+// firstBlamed is the component that the innermost of the files belongs to.
 func (f Facts) firstBlamed(files []string) (string, bool) {
 	if f.Blame == nil {
 		return "", false
@@ -250,17 +178,19 @@ func few(all []Evidence) []Evidence {
 }
 
 func (c *Cause) say(f Facts, source, format string, args ...any) {
-	c.Evidence = append(c.Evidence, evidence(source, f.Front.Start, fmt.Sprintf(format, args...)))
+	c.Evidence = append(c.Evidence, evidence(source, f.Front.Start, sentence(format, args...)))
 }
 
-// maxEvidence bounds one text; a forged message can be of any length.
-const maxEvidence = 500
+// advise adds a line to what a person can do.
+func (c *Cause) advise(format string, args ...any) {
+	if c.Advice != "" {
+		c.Advice += "\n"
+	}
+	c.Advice += sentence(format, args...)
+}
 
 func evidence(source string, at time.Time, text string) Evidence {
-	if len(text) > maxEvidence {
-		text = strings.ToValidUTF8(text[:maxEvidence], "") + "…"
-	}
-	return Evidence{Source: source, Text: text, Time: at}
+	return Evidence{Source: clean(source), Text: cut(clean(text), maxEvidence), Time: at}
 }
 
 func firstLine(text string) string {
