@@ -5,9 +5,10 @@ import (
 	"encoding/binary"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -132,25 +133,16 @@ func portOf(t *testing.T, fd int) string {
 	return ""
 }
 
-// apart is the ID of a thread in a network namespace of its own.
+// apart is the PID of a process in a network namespace of its own.
 func apart(t *testing.T) int {
 	t.Helper()
-	ids, end := make(chan int), make(chan struct{})
-	t.Cleanup(func() { close(end) })
-	go func() {
-		runtime.LockOSThread()
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			ids <- 0
-			return
-		}
-		ids <- unix.Gettid()
-		<-end
-	}()
-	id := <-ids
-	if id == 0 {
-		t.Fatal("no network namespace can be made")
+	cmd := exec.Command("sleep", "60")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
 	}
-	return id
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	return cmd.Process.Pid
 }
 
 func TestAllowed(t *testing.T) {
