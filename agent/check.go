@@ -17,6 +17,7 @@ func (a *Agent) Check(ctx context.Context, s site.Site, q Question) (CheckReport
 		return CheckReport{}, err
 	}
 	l.note(a.offers(l)...)
+	l.walk, l.outside = q.Walk, true
 	return a.check(ctx, l)
 }
 
@@ -31,8 +32,12 @@ func (a *Agent) check(ctx context.Context, l *look) (CheckReport, error) {
 		return CheckReport{}, l.unread
 	}
 	a.explain(ctx, l)
-	return CheckReport{Site: ref(s), URL: l.front.URL, FromLog: l.logged, Healthy: l.front.Outcome == probe.Healthy, Outcome: l.front.Outcome,
-		Status: l.front.Status, Detail: l.front.Detail, Seconds: l.front.Took.Seconds(), Causes: l.causes, Notes: l.notes}, ctx.Err()
+	r := CheckReport{Site: ref(s), URL: l.front.URL, FromLog: l.logged, Healthy: l.front.Outcome == probe.Healthy && len(l.causes) == 0, Outcome: l.front.Outcome,
+		Status: l.front.Status, Detail: l.front.Detail, Seconds: l.front.Took.Seconds(), Causes: l.causes, Layers: []diagnose.Layer{}, Notes: l.notes}
+	if l.walk {
+		r.Layers = diagnose.Walk(l.facts, l.causes)
+	}
+	return r, ctx.Err()
 }
 
 // CheckAll checks sites side by side, in their order. A site that cannot be read
@@ -59,7 +64,7 @@ func (a *Agent) CheckAll(ctx context.Context, sites []site.Site) (reports []Chec
 	for i, err := range errs {
 		if err != nil {
 			failed++
-			reports[i] = CheckReport{Site: ref(sites[i]), URL: probe.Home(sites[i]).String(), Outcome: probe.Unknown, Causes: []diagnose.Cause{}, Notes: notes(err)}
+			reports[i] = CheckReport{Site: ref(sites[i]), URL: probe.Home(sites[i]).String(), Outcome: probe.Unknown, Causes: []diagnose.Cause{}, Layers: []diagnose.Layer{}, Notes: notes(err)}
 		}
 	}
 	return reports, failed, ctx.Err()

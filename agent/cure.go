@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"wpmend/agent/journal"
 	"wpmend/agent/probe"
 	"wpmend/agent/remedy"
+	"wpmend/agent/site"
 	"wpmend/wp"
 )
 
@@ -36,11 +38,22 @@ func (h *healing) disableCulprits(ctx context.Context) (done bool, err error) {
 		h.report.Advice = append(h.report.Advice, fmt.Sprintf("The site's options cannot be read (%v), so no component is searched or switched off.", h.wp.Database))
 		return true, h.escalate(ctx)
 	}
+	if err := calm(h.look); err != nil {
+		h.stopEarly()
+		h.report.Advice = append(h.report.Advice, err.Error())
+		return true, h.escalate(ctx)
+	}
 	f, err := h.search(ctx)
 	if err != nil {
 		return true, err
 	}
 	h.searched(f)
+	if f.Finding == bisect.HealthyUnmasked && h.fresh.Outcome == "" && h.site.Handler == site.FPM {
+		// The live pool fails on something that a fresh one does not have: not done yet.
+		h.fresh = probe.Result{Route: probe.Shadow, URL: h.target().String(), Outcome: probe.Healthy, Status: http.StatusOK, Start: time.Now()}
+		h.event("%s", f.words())
+		return false, nil
+	}
 	if f.Finding != bisect.Found {
 		h.report.Advice = append(h.report.Advice, f.words())
 		if f.Finding == bisect.HealthyUnmasked {

@@ -3,21 +3,19 @@ package agent
 import (
 	"context"
 	"fmt"
-	"path"
-	"time"
 
 	"golang.org/x/sys/unix"
 
-	"wpmend/wp"
+	"wpmend/agent/diagnose"
+	"wpmend/agent/evidence"
 )
 
-// updating is how long a sign of an update under way counts. WordPress itself
-// ignores a .maintenance file after ten minutes (wp-includes/load.php).
-const updating = 10 * time.Minute
-
-// calm says why nothing may be renamed or switched off now, whatever a search says: a
-// full disk, an update under way. nil: nothing stands in the way.
+// calm says why nothing may be renamed or switched off now, whatever a search says: an
+// overload, a dead database, a full disk, an update under way. nil: nothing stands in the way.
 func calm(l *look) error {
+	if by, why := diagnose.Calm(l.causes); why != "" {
+		return fmt.Errorf("no component is searched or switched off (%s): %s", by.Cause, why)
+	}
 	var fs unix.Statfs_t
 	if err := unix.Statfs(l.site.Root, &fs); err != nil {
 		return fmt.Errorf("look at the disk of %s: %w", l.site.Root, err)
@@ -25,7 +23,7 @@ func calm(l *look) error {
 	if fs.Bavail == 0 || fs.Files > 0 && fs.Ffree == 0 {
 		return fmt.Errorf("the disk under %s is full: nothing is switched off before there is room again", l.site.Root)
 	}
-	what, err := underUpdate(l)
+	what, err := evidence.Updating(l.site, l.wp.Paths)
 	if err != nil {
 		return fmt.Errorf("look for an update under way on %s: %w", l.site.Domain, err)
 	}
@@ -49,31 +47,4 @@ func (a *Agent) unchanged(ctx context.Context, l *look, ids []string) error {
 		}
 	}
 	return nil
-}
-
-// underUpdate names a fresh trace of WordPress' own updater, "" if there is none.
-func underUpdate(l *look) (string, error) {
-	t, err := wp.OpenTree(l.site.Root, l.site.Owner)
-	if err != nil {
-		return "", err
-	}
-	defer t.Close()
-	for _, p := range []string{path.Join(l.site.Core, ".maintenance"), path.Join(l.wp.Paths.Content, "upgrade")} {
-		info, err := t.Stat(p)
-		if err != nil || time.Since(info.ModTime()) > updating {
-			continue
-		}
-		if !info.IsDir() {
-			return p, nil
-		}
-		entries, err := t.ReadDir(p)
-		if err != nil {
-			return "", err
-		}
-		// WordPress leaves the folder itself behind, empty.
-		if len(entries) > 0 {
-			return path.Join(p, entries[0].Name()), nil
-		}
-	}
-	return "", nil
 }

@@ -117,13 +117,12 @@ func (h *healing) mend(ctx context.Context) error {
 	if len(h.causes) > 0 {
 		h.event("most likely cause: %s", h.causes[0].Cause)
 	}
-	if h.front.Outcome == probe.Unreachable {
-		h.report.Advice = append(h.report.Advice, "Nobody accepts connections where the site's vhost listens: see whether the gateway runs (nginx -t, then its service).")
-		return h.escalate(ctx)
-	}
 	for tried := map[string]bool{}; ; {
 		name := nextRemedy(h.causes, tried)
 		if name == "" {
+			if h.fresh.Outcome == probe.Healthy {
+				h.report.Advice = append(h.report.Advice, liveOnly)
+			}
 			return h.escalate(ctx)
 		}
 		tried[name] = true

@@ -39,6 +39,7 @@ type Question struct {
 	Method string   // of HTTP; "": GET
 	Cookie string
 	AsUser string // a login of the site, in a private copy of the pool only
+	Walk   bool   // of a check: all layers are looked at, from outside in
 }
 
 func (q Question) plain() bool {
@@ -59,10 +60,13 @@ type look struct {
 	chosen     bool // the user chose the requests
 	logged     bool // they come from a log, where anybody can write
 	wp         site.WordPress
+	walk       bool           // every layer is looked at, whether or not it can matter
+	outside    bool           // what the world sees of the site is asked, where this host sees nothing wrong
 	unread     error          // why wp holds nothing: the site's files, wp-config.php above all, cannot be read
 	inspection *wp.Inspection // where the files alone did not tell
 	marks      evidence.Marks
 	front      probe.Result
+	fresh      probe.Result // of a private copy of the pool with nothing masked; zero: not asked
 	past       probe.Result // the answer past the caches, where front is a visitor's
 	facts      diagnose.Facts
 	causes     []diagnose.Cause
@@ -166,9 +170,10 @@ func (a *Agent) settleBefore(l *look, touch bool) error {
 	return nil
 }
 
-// gather reads the evidence and ranks the causes; a failing site only.
+// gather reads the evidence and ranks the causes; of a site that is well only where
+// more was asked for.
 func (a *Agent) gather(ctx context.Context, l *look) {
-	if !l.front.Outcome.Failing() {
+	if !l.front.Outcome.Failing() && !l.walk && !l.outside {
 		l.causes = []diagnose.Cause{}
 		return
 	}
@@ -176,25 +181,39 @@ func (a *Agent) gather(ctx context.Context, l *look) {
 	if l.requests[0].visitor {
 		front = l.past
 	}
-	facts, err := l.marks.Gather(ctx, l.site, l.wp, front)
-	facts.Unread = l.unread
+	marks := l.marks.Asking(evidence.Ask{Everything: l.walk, Edge: a.config.Edge.Ask && (l.walk || l.outside), Resolver: a.config.Edge.Resolver,
+		Others: a.known(), Unread: l.unread})
+	facts, err := marks.Gather(ctx, l.site, l.wp, front)
 	if l.requests[0].visitor {
 		facts.Visitor = l.front
 	}
-	if facts.Socket.Refused {
-		// The gateway never got to PHP, so asking PHP itself adds something.
+	facts.Fresh = l.fresh
+	if facts.Socket.Refused || l.fresh.Outcome != "" {
+		// The gateway never got to PHP, or PHP itself is in question.
 		facts.Direct = probe.ByPool(ctx, l.site, l.target(), a.limits())
 	}
 	l.facts, l.causes = facts, diagnose.Causes(facts)
 	l.note(notes(err, l.wp.PrependsUnread)...)
 }
 
+// known are the sites of the host, as seen last.
+func (a *Agent) known() (all []site.Site) {
+	a.sites.Range(func(_, s any) bool {
+		all = append(all, s.(site.Site))
+		return true
+	})
+	return all
+}
+
+// certain: what is known will hardly be overthrown by what the logs say within a second.
+func certain(causes []diagnose.Cause) bool { return len(causes) > 0 && causes[0].Confidence >= 0.7 }
+
 // explain is gather with patience: FPM writes down what ended a request only after
 // the gateway has answered.
 func (a *Agent) explain(ctx context.Context, l *look) {
 	a.gather(ctx, l)
 	answered := l.front.Status != 0
-	for deadline := time.Now().Add(logLag); answered && l.front.Outcome.Failing() && len(l.causes) == 0 && time.Now().Before(deadline) && ctx.Err() == nil; {
+	for deadline := time.Now().Add(logLag); answered && l.front.Outcome.Failing() && !certain(l.causes) && time.Now().Before(deadline) && ctx.Err() == nil; {
 		time.Sleep(logLag / 20)
 		a.gather(ctx, l)
 	}

@@ -26,13 +26,14 @@ type CheckReport struct {
 	Site    SiteRef          `json:"site"`
 	URL     string           `json:"url"`
 	FromLog bool             `json:"from_log"` // the URL is one that failed by the gateway's log; the front page is well
-	Healthy bool             `json:"healthy"`
+	Healthy bool             `json:"healthy"`  // the answer is, and nothing else is wrong
 	Outcome probe.Outcome    `json:"outcome"`
 	Status  int              `json:"status"`
 	Detail  string           `json:"detail,omitempty"`
 	Seconds float64          `json:"seconds"`
 	Causes  []diagnose.Cause `json:"causes"`
-	Notes   []string         `json:"notes"` // what could not be read
+	Layers  []diagnose.Layer `json:"layers"` // from outside in; empty unless a walk was asked for
+	Notes   []string         `json:"notes"`  // what could not be read
 }
 
 // BisectReport is the result of one search.

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"wpmend/agent"
+	"wpmend/agent/diagnose"
 )
 
 func newCheck(in *invocation) *cobra.Command {
@@ -13,9 +14,11 @@ func newCheck(in *invocation) *cobra.Command {
 		Short: "probes and names the cause; changes nothing",
 		Long: `Asks the site as a visitor would, past page caches, and when it fails names the
 cause with its evidence and the remedy that wpmend would take. When the front page
-is well, the URLs that failed lately according to the gateway's logs are asked too.
+is well, the URLs that failed lately according to the gateway's logs are asked too,
+and what the world sees of the site. With --verbose every layer is walked from outside
+in (name, edge, gateway, pool, host, database, WordPress, …), each with its proof.
 Without SITE every site of the host is checked, and the worst decides the exit status.`,
-		Example: "  wpmend check example.com\n  wpmend check example.com --url /shop/",
+		Example: "  wpmend check example.com\n  wpmend check example.com --url /shop/\n  wpmend check example.com --verbose",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return nil
@@ -30,6 +33,7 @@ Without SITE every site of the host is checked, and the worst decides the exit s
 			if err != nil {
 				return err
 			}
+			q.Walk = in.verbose
 			r, err := a.Check(c.Context(), s, q)
 			if err != nil {
 				return err
@@ -84,24 +88,52 @@ func (in *invocation) checkAll(c *cobra.Command) error {
 }
 
 func (p *page) check(r agent.CheckReport) {
-	if !r.Outcome.Failing() {
+	failing := r.Outcome.Failing()
+	switch {
+	case failing:
+		p.line("%s is failing: %s (%s)", r.Site.Domain, string(r.Outcome), r.URL)
+	case len(r.Causes) > 0:
+		p.line("%s is %s on this host, and fails for visitors (%d after %.2f s)", r.Site.Domain, string(r.Outcome), r.Status, r.Seconds)
+	default:
 		p.line("%s is %s (%d after %.2f s)", r.Site.Domain, string(r.Outcome), r.Status, r.Seconds)
-		if r.Detail != "" {
-			p.line("  %s", r.Detail)
-		}
-		p.notes(r.Notes)
-		return
 	}
-	p.line("%s is failing: %s (%s)", r.Site.Domain, string(r.Outcome), r.URL)
 	if r.Detail != "" {
 		p.line("  %s", r.Detail)
 	}
-	if len(r.Causes) == 0 {
+	if failing && len(r.Causes) == 0 {
 		p.line("No known cause fits what could be seen. `wpmend bisect %s` asks whether a plugin is at fault.", r.Site.Domain)
 	}
 	p.causes(r.Causes)
 	if len(r.Causes) > 0 && r.Causes[0].Remedy != nil {
 		p.line("Mend it with: wpmend heal %s", r.Site.Domain)
 	}
+	p.layers(r.Layers)
 	p.notes(r.Notes)
+}
+
+// layers shows a walk from outside in.
+func (p *page) layers(layers []diagnose.Layer) {
+	if len(layers) == 0 {
+		return
+	}
+	p.line("Layer by layer, from outside in:")
+	rows := [][]string{}
+	for _, l := range layers {
+		proof := make([]string, len(l.Proof))
+		for i, e := range l.Proof {
+			proof[i] = e.Text
+		}
+		if len(proof) == 0 {
+			proof = []string{""}
+		}
+		state := l.State
+		if l.Cause != "" {
+			state += ": " + l.Cause
+		}
+		rows = append(rows, []string{"  " + l.Layer, state, proof[0]})
+		for _, more := range proof[1:] {
+			rows = append(rows, []string{"", "", more})
+		}
+	}
+	p.table(rows)
 }

@@ -110,7 +110,7 @@ func (in *invocation) fail(err error) int {
 }
 
 func checkCode(r agent.CheckReport) int {
-	if r.Outcome.Failing() {
+	if r.Outcome.Failing() || len(r.Causes) > 0 {
 		return exitUnhealthy
 	}
 	return exitDone
