@@ -139,7 +139,8 @@ func TestKernelLog(t *testing.T) {
 	defer kmsgWrite.Close()
 	for _, line := range []string{"php-fpm8.2-wpme[71]: segfault at 0 ip 0 sp 0 error 4", "Out of memory: Killed process 72 (php-fpm8.2-wpme) total-vm:1kB, UID:1234",
 		"other[73]: segfault at 0 ip 0 sp 0 error 4", "Out of memory: Killed process 74 (php-fpm8.2-wpme) total-vm:1kB, UID:33"} {
-		if _, err := kmsgWrite.WriteString(line + "\n") // one without its end is held back for what may be added; err != nil {
+		// One without its end is held back for what may be added.
+		if _, err := kmsgWrite.WriteString(line + "\n"); err != nil {
 			t.Fatal(err)
 		}
 	}
