@@ -243,10 +243,3 @@ func opcachePoisoned(f Facts) (Cause, bool) {
 	c.advise("PHP's workers fail on what they hold in memory (OPcache), not on the code: systemctl reload %s empties it. No component is at fault. It comes back where opcache.validate_timestamps is 0 and a deploy does not reload PHP-FPM.", unit(f.Pool.Unit, "php-fpm"))
 	return c, true
 }
-
-// LiveOnly are the causes once it is known how a fresh copy of the pool answers with nothing masked, as after a search
-// that found it healthy.
-func LiveOnly(f Facts, fresh probe.Result) []Cause {
-	f.Fresh = fresh
-	return Causes(f)
-}

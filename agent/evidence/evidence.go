@@ -59,8 +59,12 @@ func (m Marks) Gather(ctx context.Context, s site.Site, w site.WordPress, front 
 		Front:    front,
 		Location: diagnose.Location{Buffer: probe.BufferSize(s.Location), ReadTimeout: s.Location.ReadTimeout, File: s.Vhosts[0].File},
 		Blame:    func(file string) (string, bool) { return w.Blame(s, file) },
+		Root:     s.Root,
+		Owns:     s.Owns,
 		Unread:   m.ask.Unread,
 	}
+	_, off, there := w.Component(wp.KindDropIn + ":object-cache.php")
+	f.ObjectCache = there && !off
 	err := m.sense(ctx, &f, s, w)
 	return f, err
 }
