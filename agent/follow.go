@@ -192,12 +192,25 @@ func (w *watching) ask(ctx context.Context, s site.Site, symptoms []evidence.Sym
 			return asked, settled, err
 		}
 	}
+	said := map[string]bool{}
 	for _, y := range symptoms {
-		if y.Request != "" {
-			settled, err = w.blip(ctx, s, y)
-			return asked, settled, err
+		log := w.agent.log.With("site", s.Domain, "request", y.Request, "what", y.What, "log", y.Source)
+		if y.Request == "" || said[y.What] || w.settled(s.ID, y) {
+			log.Debug("the logs tell of a failure, and the site answers well")
+			continue
 		}
-		w.agent.log.Debug("the logs tell of a failure, and the site is well", "site", s.Domain, "what", y.What, "log", y.Source)
+		said[y.What] = true
+		known, err := w.agent.blipped(s, y, time.Now().Add(-recurrence))
+		if err != nil {
+			return asked, false, err
+		}
+		if known {
+			log.Debug("a visitor's request failed again, and the site answers well")
+			continue
+		}
+		log.Info("a visitor's request failed, and the site answers well")
+		settled, err = w.blip(ctx, s, y)
+		return asked, settled, err
 	}
 	return asked, false, nil
 }
@@ -206,12 +219,6 @@ func (w *watching) ask(ctx context.Context, s site.Site, symptoms []evidence.Sym
 // and again, and if it stays well it is recorded and nothing is done, whatever the
 // logs say.
 func (w *watching) blip(ctx context.Context, s site.Site, y evidence.Symptom) (settled bool, err error) {
-	log := w.agent.log.With("site", s.Domain, "request", y.Request, "what", y.What, "log", y.Source)
-	known, err := w.agent.blipped(s, y, time.Now().Add(-recurrence))
-	if err != nil || known || w.settled(s.ID, y) {
-		log.Debug("a visitor's request failed again, and the site answers well")
-		return false, err
-	}
 	target := y.URL
 	if target == nil {
 		target = probe.Home(s)
@@ -227,8 +234,7 @@ func (w *watching) blip(ctx context.Context, s site.Site, y evidence.Symptom) (s
 			return w.incident(ctx, s, r, y.URL)
 		}
 	}
-	log.Info("a visitor's request failed, and the site answers well")
-	return true, w.agent.recordBlip(s, y, target)
+	return false, w.agent.recordBlip(s, y, target)
 }
 
 // settled: the failure may be of an incident that has ended.
