@@ -201,11 +201,11 @@ func parseReply(b []byte, id uint16, q dnsmessage.Question) (reply, error) {
 	var p dnsmessage.Parser
 	head, err := p.Start(b)
 	if err != nil {
-		return reply{}, fmt.Errorf("its answer cannot be read: %w", err)
+		return reply{}, fmt.Errorf("%w: %w", errOtherReply, err)
 	}
 	asked, err := p.AllQuestions()
 	if err != nil {
-		return reply{}, fmt.Errorf("its answer cannot be read: %w", err)
+		return reply{}, fmt.Errorf("%w: %w", errOtherReply, err)
 	}
 	if head.ID != id || !head.Response || len(asked) != 1 || asked[0].Type != q.Type || !strings.EqualFold(asked[0].Name.String(), q.Name.String()) {
 		return reply{}, errOtherReply

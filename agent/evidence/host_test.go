@@ -137,24 +137,27 @@ func TestKernelLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer kmsgWrite.Close()
-	for _, line := range []string{"php-fpm8.2-wpme[71]: segfault at 0 ip 0 sp 0 error 4", "Out of memory: Killed process 72 (php-fpm8.2-wpme) total-vm:1kB, UID:1234",
-		"other[73]: segfault at 0 ip 0 sp 0 error 4", "Out of memory: Killed process 74 (php-fpm8.2-wpme) total-vm:1kB, UID:33"} {
+	first := 100_000 + int(since.UnixNano()%1_000_000_000) // other runs write there too
+	for i, line := range []string{"php-fpm8.2-wpme[%d]: segfault at 0 ip 0 sp 0 error 4", "Out of memory: Killed process %d (php-fpm8.2-wpme) total-vm:1kB, UID:1234",
+		"other[%d]: segfault at 0 ip 0 sp 0 error 4", "Out of memory: Killed process %d (php-fpm8.2-wpme) total-vm:1kB, UID:33"} {
 		// One without its end is held back for what may be added.
-		if _, err := kmsgWrite.WriteString(line + "\n"); err != nil {
+		if _, err := fmt.Fprintf(kmsgWrite, line+"\n", first+i); err != nil {
 			t.Fatal(err)
 		}
 	}
-	var pids []int
-	for _, k := range kernel(s, since.Add(-50*time.Millisecond)) {
-		pids = append(pids, k.PID)
-		if k.Source != kmsg || k.Time.Before(since.Add(-time.Second)) || k.Time.After(time.Now().Add(time.Second)) {
+	var found []int
+	for _, k := range kernel(s, since.Add(-kernelBefore)) {
+		if n := k.PID - first; n >= 0 && n < 4 {
+			found = append(found, n)
+		}
+		if k.Source != kmsg || k.Time.Before(since.Add(-kernelBefore)) || k.Time.After(time.Now().Add(kernelBefore)) {
 			t.Errorf("%+v", k)
 		}
 	}
-	if fmt.Sprint(pids) != "[71 74]" {
-		t.Errorf("%v", pids)
+	if fmt.Sprint(found) != "[0 3]" {
+		t.Errorf("%v", found)
 	}
-	if later := kernel(s, time.Now().Add(time.Minute)); len(later) != 0 {
+	if later := kernel(s, time.Now().Add(kernelBefore)); len(later) != 0 {
 		t.Errorf("%+v", later)
 	}
 }

@@ -21,6 +21,10 @@ import (
 const (
 	kmsg     = "/dev/kmsg"
 	auditLog = "/var/log/audit/audit.log"
+	// kernelBefore is how long before the first failure a record counts: what the kernel
+	// did comes before what it brought about, and its clock runs freely, some seconds
+	// a day off (dmesg(1), --ctime).
+	kernelBefore = 2 * time.Minute
 	// maxKernel bounds what is kept of the kernel's log.
 	maxKernel = 50
 	// maxRecord is the longest record of /dev/kmsg (PRINTK_MESSAGE_MAX of Linux 6), with its dictionary.

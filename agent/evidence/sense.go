@@ -114,7 +114,6 @@ func (m Marks) sense(parent context.Context, f *diagnose.Facts, s site.Site, w s
 		f.Limits = limitChain(s, settings.Settings, settings.err).Facts()
 		f.Host = host()
 		f.Host.Disks = disks(places(s, settings.of(s), databases()))
-		f.Host.Kernel = kernel(s, m.since)
 	})
 	group.Go(func() {
 		f.Visits = cache.visits.get(5*time.Second, func() diagnose.Visits { return traffic(s, time.Now()) })
@@ -149,6 +148,11 @@ func (m Marks) sense(parent context.Context, f *diagnose.Facts, s site.Site, w s
 	group.Wait()
 
 	// What follows depends on what was just found.
+	since := m.since
+	if !f.FirstFailure.IsZero() && f.FirstFailure.Before(since) {
+		since = f.FirstFailure
+	}
+	f.Host.Kernel = kernel(s, since.Add(-kernelBefore))
 	if ports := suspectPorts(f.Server, f.Socket); len(ports) > 0 || all {
 		if len(ports) == 0 {
 			ports = allPorts(f.Server, f.Socket)
