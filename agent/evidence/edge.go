@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"wpmend/agent/diagnose"
@@ -45,6 +46,10 @@ func Outside(ctx context.Context, s site.Site, resolver string) diagnose.Edge {
 		e.NotAsked = home.Hostname() + " is an address, not a name"
 		return e
 	}
+	if resolver == "" && private(home.Hostname()) {
+		e.NotAsked = home.Hostname() + " is a name that public name servers never know"
+		return e
+	}
 	found, err := lookup(ctx, e.Resolver, home.Hostname())
 	e.Addresses = found.addresses
 	if err != nil {
@@ -71,6 +76,16 @@ func Outside(ctx context.Context, s site.Site, resolver string) diagnose.Edge {
 		e.Elsewhere = otherHost(ctx, s, token)
 	}
 	return e
+}
+
+// privateZones are kept from public name servers: RFC 6761, RFC 6762, RFC 8375, and
+// ICANN's resolution 2024.07.29.06 for "internal".
+var privateZones = [...]string{"test", "example", "invalid", "localhost", "local", "internal", "home.arpa"}
+
+// private says that a name belongs to such a zone, or has no zone at all.
+func private(host string) bool {
+	return !strings.Contains(host, ".") ||
+		slices.ContainsFunc(privateZones[:], func(zone string) bool { return strings.HasSuffix(host, "."+zone) })
 }
 
 // known says that the answer came from a network, by its headers.
