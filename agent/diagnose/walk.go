@@ -95,7 +95,7 @@ func Walk(f Facts, causes []Cause) []Layer {
 func wellNamed(f Facts) (state, proof string) {
 	e := f.Edge
 	switch {
-	case e.Resolver == "" && len(e.Addresses) == 0 && e.Lookup == nil:
+	case len(e.Addresses) == 0 && e.Lookup == nil:
 		return StateNotAsked, e.NotAsked
 	case e.Lookup != nil:
 		return StateUnknown, sentence("%s: %v", e.Resolver, e.Lookup)

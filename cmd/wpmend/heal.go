@@ -61,7 +61,7 @@ func (p *page) heal(r agent.HealReport) {
 			p.line("  %s → %s", c.From, c.To)
 		}
 	}
-	p.causes(r.Causes)
+	p.causesWith(r.Causes, r.State != agent.StateResolved)
 	p.culprits(r.Culprits)
 	for _, c := range r.Changes {
 		if r.State == agent.StatePlanned {

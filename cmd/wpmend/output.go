@@ -84,7 +84,10 @@ func printable(s string) string {
 	}, s)
 }
 
-func (p *page) causes(causes []diagnose.Cause) {
+func (p *page) causes(causes []diagnose.Cause) { p.causesWith(causes, true) }
+
+// causesWith shows causes; of what is mended nobody needs to know what to do.
+func (p *page) causesWith(causes []diagnose.Cause, advice bool) {
 	for i, c := range causes {
 		word := "Cause"
 		switch {
@@ -108,7 +111,7 @@ func (p *page) causes(causes []diagnose.Cause) {
 		for _, e := range c.Evidence {
 			p.line("    %s  %s: %s", e.Time.Local().Format("15:04:05"), e.Source, e.Text)
 		}
-		if c.Advice != "" {
+		if advice && c.Advice != "" {
 			p.line("  What to do:")
 			p.block("    ", c.Advice)
 		}
