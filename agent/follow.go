@@ -47,8 +47,11 @@ func (t *told) add(y evidence.Symptom, now time.Time) {
 		t.symptoms[i] = y
 		return
 	}
-	if len(t.symptoms) <= logURLs {
+	switch alike := slices.ContainsFunc(t.symptoms, func(o evidence.Symptom) bool { return o.What == y.What }); {
+	case len(t.symptoms) <= logURLs:
 		t.symptoms = append(t.symptoms, y)
+	case !alike: // another trouble than what fills the list
+		t.symptoms[logURLs] = y
 	}
 }
 

@@ -21,7 +21,7 @@ const byLogsOnly = `watch.every = "24h"`
 // than what is measured here.
 func (s *stage) incidents() (list []history.Incident) {
 	s.t.Helper()
-	names, err := filepath.Glob(filepath.Join(s.state, "history", "*.json"))
+	names, err := filepath.Glob(filepath.Join(s.state, "history", "[0-9A-Z]*.json"))
 	s.must(err)
 	for _, name := range names {
 		text, err := os.ReadFile(name)
