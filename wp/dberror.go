@@ -100,6 +100,9 @@ var storageNumber = regexp.MustCompile(`(?i)\b(?:error|errno:|errcode:) (\d{1,3}
 
 // kindOfAnswer is what a server's error means, nil where that is not known.
 func kindOfAnswer(server *mysql.MySQLError) (kind error, hint string) {
+	if known, ok := serverErrors[server.Number]; ok {
+		return known.kind, known.hint
+	}
 	if said := storageNumber.FindStringSubmatch(server.Message); said != nil {
 		switch kind := storageErrors[said[1]]; kind {
 		case ErrTableCrashed:
@@ -108,8 +111,7 @@ func kindOfAnswer(server *mysql.MySQLError) (kind error, hint string) {
 			return kind, "make room where its data and its temporary files lie"
 		}
 	}
-	known := serverErrors[server.Number]
-	return known.kind, known.hint
+	return nil, ""
 }
 
 // explain gives an error its kind.
