@@ -330,13 +330,13 @@ func TestFollowLeavesNothing(t *testing.T) {
 	p.open, p.idle = 100, 20*time.Millisecond
 	f := start(t, p)
 	var paths []string
-	for i := range 3000 {
+	for i := range 2000 {
 		paths = append(paths, f.path(fmt.Sprintf("%d/%d.log", i%50, i)))
 	}
 	for i := range 50 {
 		f.must(os.Mkdir(f.path(fmt.Sprint(i)), 0o755))
 	}
-	for round := range 3 {
+	for round := range 2 {
 		f.Set(paths)
 		for _, path := range paths {
 			f.write(strings.TrimPrefix(path, f.dir), "a round\n")
