@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+	"syscall"
 
 	"wpmend/php/errlog"
 )
@@ -73,11 +74,8 @@ func (f Facts) visitors(c *Cause) {
 	if v.Requests == 0 {
 		return
 	}
-	if len(v.Clients) > 0 {
-		c.say(f, "access log", "%d of %d requests came from %s", v.Clients[0].Count, v.Requests, v.Clients[0].Name)
-	}
-	if len(v.URLs) > 0 {
-		c.say(f, "access log", "%d of %d requests went to %s", v.URLs[0].Count, v.Requests, v.URLs[0].Name)
+	if len(v.Clients) > 0 && len(v.URLs) > 0 {
+		c.say(f, "access log", "%d of %d requests came from %s; %d went to %s", v.Clients[0].Count, v.Requests, v.Clients[0].Name, v.URLs[0].Count, v.URLs[0].Name)
 	}
 }
 
@@ -105,11 +103,28 @@ func trafficSpike(f Facts) (Cause, bool) {
 	return c, true
 }
 
+// killed is how sure it is that what the kernel killed served this site: other pools of the same user, and processes
+// with the same name in a group of their own, bear the same marks.
+func (f Facts) killed(k KernelRecord) float64 {
+	for _, l := range f.FPM {
+		if e := l.Record.Exit; e != nil && e.PID == k.PID && e.Signal == int(syscall.SIGKILL) {
+			return proven
+		}
+	}
+	switch {
+	case f.Pool.State.Result == "oom-kill", f.Pool.State.OOMKills > 0 && f.Pool.PID == 0:
+		return proven
+	case f.Database != nil && (strings.Contains(k.Text, "(mariadbd)") || strings.Contains(k.Text, "(mysqld)")):
+		return proven
+	}
+	return beside
+}
+
 func memoryExhausted(f Facts) (Cause, bool) {
 	c := Cause{Cause: MemoryExhausted}
 	for _, k := range f.Host.Kernel {
 		if k.Kind == KernelOOM {
-			c.Confidence = proven
+			c.Confidence = max(c.Confidence, f.killed(k))
 			c.Evidence = append(c.Evidence, evidence(cmp.Or(k.Source, "kernel"), k.Time, k.Text))
 		}
 	}

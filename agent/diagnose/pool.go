@@ -64,7 +64,7 @@ func fpmOOMKilled(f Facts) (Cause, bool) {
 	}
 	c := Cause{Cause: FPMOOMKilled, Confidence: told, Remedy: new(RemedyStartFPM)}
 	for _, k := range f.Host.Kernel {
-		if k.Kind == KernelOOM && strings.Contains(k.Text, "php-fpm") {
+		if k.Kind == KernelOOM && strings.Contains(k.Text, "php-fpm") && f.killed(k) >= sure {
 			c.Evidence = append(c.Evidence, evidence(cmp.Or(k.Source, "kernel"), k.Time, k.Text))
 		}
 	}
