@@ -81,11 +81,11 @@ func fpmOOMKilled(f Facts) (Cause, bool) {
 }
 
 func fpmStartLimit(f Facts) (Cause, bool) {
-	if f.Pool.PID != 0 || f.Pool.State.Result != "start-limit-hit" {
+	if f.Pool.PID != 0 || f.Pool.State.Result != "start-limit-hit" && !f.Pool.State.GaveUp {
 		return Cause{}, false
 	}
 	c := Cause{Cause: FPMStartLimit, Confidence: 0.98, Remedy: new(RemedyStartFPM)}
-	c.say(f, "systemd", "%s: Result=start-limit-hit after %d restarts", f.Pool.Unit, f.Pool.State.Restarts)
+	c.say(f, "systemd", "%s: Result=%s after %d restarts", f.Pool.Unit, f.Pool.State.Result, f.Pool.State.Restarts)
 	u := unit(f.Pool.Unit, "php-fpm")
 	c.advise("systemd refuses further starts: systemctl reset-failed %s && systemctl start %s. What kept it from staying up: journalctl -u %s -n 50.", u, u, u)
 	return c, true
