@@ -84,10 +84,6 @@ const (
 // rank orders causes: what is proven first, the outermost layer first among these; then by confidence. What a surer,
 // deeper one brings along comes behind it.
 func rank(found []Cause) []Cause {
-	at := map[string]int{}
-	for i, c := range found {
-		at[c.Cause] = i
-	}
 	raw := make([]float64, len(found))
 	for i, c := range found {
 		raw[i] = min(max(c.Confidence, 0), 1)
@@ -144,11 +140,12 @@ var unrest = map[string]string{
 }
 
 // Calm says whether components may be searched and switched off. If not, by is the cause that forbids it, and why says
-// so in words; why is "" where nothing does.
+// so in words; why is "" where nothing does. What another cause brings along forbids nothing by itself: a pool that is
+// full of requests which stand still in a plugin is no reason to spare it.
 func Calm(causes []Cause) (by Cause, why string) {
-	stuck := slices.ContainsFunc(causes, func(c Cause) bool { return c.Cause == WorkersStuck && c.Confidence >= sure })
-	for _, c := range causes {
-		if c.Confidence < textOnly || c.Cause == PoolExhausted && (stuck || c.Confidence < sure) {
+	for i, c := range causes {
+		brought := slices.ContainsFunc(causes[:i], func(d Cause) bool { return d.Confidence >= sure && slices.Contains(explains[d.Cause], c.Cause) })
+		if c.Confidence < textOnly || brought || c.Cause == PoolExhausted && c.Confidence < sure {
 			continue
 		}
 		if reason := unrest[c.Cause]; reason != "" {

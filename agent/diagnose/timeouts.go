@@ -14,10 +14,17 @@ import (
 	"wpmend/php/errlog"
 )
 
-// longWork: the request is one whose work may take long, and it gets on with it. A front page may not.
-func (f Facts) longWork() bool {
+// tooShort is a limit that ends requests of healthy sites, whatever they ask for.
+const tooShort = 5 * time.Second
+
+// legitimate: the limit is to blame, not the code. Either no site could live with the limit, or the request is one whose
+// work may take long, and nothing shows that it stands still. A front page may not take long.
+func (f Facts) legitimate(limit time.Duration) bool {
 	if slices.ContainsFunc(f.Pool.Workers, func(w Worker) bool { return w.Stuck }) {
 		return false
+	}
+	if limit > 0 && limit < tooShort && f.hanging() == "" {
+		return true
 	}
 	u, err := url.Parse(f.Front.URL)
 	if err != nil {
@@ -37,7 +44,7 @@ func (f Facts) longWork() bool {
 
 // raiseOrSearch: work that may take long gets more time, up to the ceiling; what hangs is searched.
 func (f Facts) raiseOrSearch(c *Cause, limit string, now time.Duration) {
-	if !f.longWork() {
+	if !f.legitimate(now) {
 		c.Remedy = new(RemedyDisable)
 		c.Component = cmp.Or(c.Component, f.hanging())
 		return
@@ -56,7 +63,17 @@ func (f Facts) setAt(name, otherwise string) string {
 
 func executionTimeout(f Facts) (Cause, bool) {
 	c := Cause{Cause: ExecutionTimeout}
-	if !f.fatals(&c, func(e errlog.PHPError) bool { return strings.HasPrefix(e.Message, "Maximum execution time of ") }) {
+	limit := f.Limits.MaxExecution
+	if !f.fatals(&c, func(e errlog.PHPError) bool {
+		var n int64
+		if _, err := fmt.Sscanf(e.Message, "Maximum execution time of %d", &n); err != nil {
+			return false
+		}
+		if limit == 0 && n > 0 && n < 1<<20 {
+			limit = time.Duration(n) * time.Second
+		}
+		return true
+	}) {
 		for _, l := range f.FPM {
 			if e := l.Record.Exit; e != nil && e.Signal == 0 && e.Code == hardTimeout {
 				c.Confidence = f.ifLost()
@@ -67,9 +84,9 @@ func executionTimeout(f Facts) (Cause, bool) {
 	if len(c.Evidence) == 0 {
 		return Cause{}, false
 	}
-	f.raiseOrSearch(&c, "max_execution_time", f.Limits.MaxExecution)
+	f.raiseOrSearch(&c, "max_execution_time", limit)
 	c.advise("max_execution_time (%s, set in %s) counts processor time only: the code computes that long; waiting for others does not count. For work that is meant to be long: php_value[max_execution_time] = 300 in the pool's file, or max_execution_time = 300 in .user.ini; request_terminate_timeout (%s) must not be smaller.",
-		seconds(f.Limits.MaxExecution), f.setAt("max_execution_time", "php.ini"), seconds(f.terminate()))
+		seconds(limit), f.setAt("max_execution_time", "php.ini"), seconds(f.terminate()))
 	return c, true
 }
 
@@ -137,10 +154,10 @@ func gatewayTimeout(f Facts) (Cause, bool) {
 			c.say(f, "pool", "worker %d %s, for %s so far", w.PID, how, w.Since.Round(time.Second))
 		}
 	}
-	if f.longWork() {
+	if f.legitimate(g) {
 		f.tune(&c, RemedyTuneGateway)
 		raised := min(max(2*g, above(t), time.Minute), max(g, 10*time.Minute))
-		c.advise("The work may take long, and the gateway waits %s. Let it wait longer: %s in the PHP location (%s), then %s. Better: WP-CLI, or a real cron job.", seconds(g), f.readTimeout(raised), cmp.Or(f.Location.File, "the site's vhost"), f.testAndReload())
+		c.advise("The gateway waits %s, and the work takes longer. Let it wait: %s in the PHP location (%s), then %s. Better: WP-CLI, or a real cron job.", seconds(g), f.readTimeout(raised), cmp.Or(f.Location.File, "the site's vhost"), f.testAndReload())
 	} else {
 		c.Remedy, c.Component = new(RemedyDisable), f.hanging()
 	}
