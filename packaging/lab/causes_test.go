@@ -40,6 +40,7 @@ func TestCauseFaults(t *testing.T) {
 				{faults: []Fault{UnresolvedUpstream}, nginx: symptom{502, l.GatewayErrorLog(0), `php\.backend\.invalid could not be resolved \(3: Host not found\)`}, apache: symptom{500, l.GatewayErrorLog(0), `DNS lookup failure for: php\.backend\.invalid`}},
 				{faults: []Fault{Slow, ImpatientGateway}, nginx: symptom{504, l.GatewayErrorLog(0), `upstream timed out \(110: \S+ \S+ \S+\) while reading response header`}, apache: symptom{504, l.GatewayErrorLog(0), `\(70007\)The timeout specified has expired: .*AH01075`}},
 				{faults: []Fault{CachedBadGateway}, nginx: symptom{502, "", ""}},
+				{faults: []Fault{CachedFatal}, nginx: symptom{500, "", ""}},
 				{faults: []Fault{StaleCache}, nginx: symptom{200, l.GatewayErrorLog(0), `failed \(2: No such file`}},
 				{faults: []Fault{ForeignHtaccess}, apache: symptom{500, l.GatewayErrorLog(0), `Invalid command 'php_value'`}},
 				{faults: []Fault{SocketFolder}, nginx: symptom{502, l.GatewayErrorLog(0), `failed \(13: Permission denied\)`}, apache: symptom{503, l.GatewayErrorLog(0), `\(13\)Permission denied: AH02454`}},

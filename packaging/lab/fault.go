@@ -135,7 +135,7 @@ func Faults() []Fault {
 	return []Fault{
 		Segfault, Kill9, Hang, Compute, Fatal, Blank200, Header9k, Slow, Work, Greedy, BadHeader, Unparsable, HalfUpdated, Scribbler,
 		NameElsewhere, NameMissing, EdgeFails, EdgeImpatient,
-		GatewayStopped, GatewayBroken, GatewayFull, GatewayFiles, OtherSocket, HTTPOnSocket, UnresolvedUpstream, ImpatientGateway, CachedBadGateway, StaleCache, ForeignHtaccess,
+		GatewayStopped, GatewayBroken, GatewayFull, GatewayFiles, OtherSocket, HTTPOnSocket, UnresolvedUpstream, ImpatientGateway, CachedBadGateway, CachedFatal, StaleCache, ForeignHtaccess,
 		SocketMode, SocketFolder, SocketDeleted, SocketStale, FirewallDrop, FirewallReject, ClientsDisallowed,
 		FPMStopped, FPMBroken, FPMUserMissing, PoolBusy, WorkersStuck, OPcachePoisoned, TerminateSoon, ExecuteSoon, LittleMemory,
 		SessionsFull, SessionInodes,

@@ -24,6 +24,7 @@ const (
 	UnresolvedUpstream Fault = "unresolved-upstream" // the vhost asks at a name that does not exist: 502
 	ImpatientGateway   Fault = "impatient-gateway"   // it waits one second for PHP: 504, if that is slower
 	CachedBadGateway   Fault = "cached-bad-gateway"  // nginx' cache serves a 502 of a pool that is well again
+	CachedFatal        Fault = "cached-fatal"        // nginx' cache serves a 500 of a plugin that is well again
 	StaleCache         Fault = "stale-cache"         // nginx' cache hides a dead pool behind a page of before
 	ForeignHtaccess    Fault = "foreign-htaccess"    // .htaccess has a line of mod_php's: 500 from Apache
 )
@@ -47,7 +48,7 @@ func (l *Lab) gatewayFault(site int, f Fault) (undo func() error, ok bool, err e
 		undo, err = l.unresolved(site)
 	case ImpatientGateway:
 		undo, err = l.impatient(site, time.Second)
-	case CachedBadGateway, StaleCache:
+	case CachedBadGateway, CachedFatal, StaleCache:
 		undo, err = l.caching(site, f)
 	case ForeignHtaccess:
 		undo, err = l.foreignHtaccess(site)
@@ -258,6 +259,17 @@ func (l *Lab) caching(site int, f Fault) (func() error, error) {
 			return nil, errors.Join(err, undo())
 		}
 		time.Sleep(2100 * time.Millisecond) // the page in the cache is no longer fresh then
+		return undo, nil
+	}
+	if f == CachedFatal {
+		code, _ := Fatal.code()
+		mend, err := l.spoil(filepath.Join(l.sites[site].Content, "plugins", Slug(1)), Slug(1)+".php", strings.ReplaceAll(code, "NAME", identifier(Slug(1))))
+		if err != nil {
+			return nil, errors.Join(err, undo())
+		}
+		if err := errors.Join(ask(), mend()); err != nil {
+			return nil, errors.Join(err, undo())
+		}
 		return undo, nil
 	}
 	if err := errors.Join(l.StopFPM(), ask(), l.StartFPM()); err != nil {
