@@ -56,7 +56,7 @@ func traffic(s site.Site, now time.Time) diagnose.Visits {
 type traffics struct {
 	now                    time.Time
 	recent, failed, before int
-	oldest                 time.Time // what the logs go back to
+	oldest                 time.Time // what the logs go back to, as far as they tell of the site
 	clients, urls          map[string]int
 }
 
@@ -65,10 +65,13 @@ func (t *traffics) add(s site.Site, file string, text []byte) {
 	var first time.Time
 	// Reading from memory does not fail.
 	_ = gateway.ScanAccess(bytes.NewReader(text), time.Local, func(r gateway.AccessRecord) bool {
+		if !asked(r.Host, s, own) {
+			return true
+		}
 		if first.IsZero() {
 			first = r.Time
 		}
-		if r.Time.After(t.now) || r.Time.Before(t.now.Add(-recently-ordinarily)) || !asked(r.Host, s, own) {
+		if r.Time.After(t.now) || r.Time.Before(t.now.Add(-recently-ordinarily)) {
 			return true
 		}
 		if r.Time.Before(t.now.Add(-recently)) {
