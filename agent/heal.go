@@ -19,6 +19,9 @@ type HealOptions struct {
 	URLs   []string      // what to ask; none: the front page, or what the logs say failed
 	Seen   *probe.Result // a failure that was seen already, by whoever watches
 	Logged *url.URL      // what failed then, if it is not the front page: a URL that only a log names
+	// Rare says whether a failure of one answer in many may be searched now, which takes
+	// minutes; else it is let pass. nil: it may.
+	Rare func() bool
 }
 
 // Heal takes one incident of a site from its first symptom to its end.
@@ -29,7 +32,7 @@ func (a *Agent) Heal(ctx context.Context, s site.Site, o HealOptions) (HealRepor
 		return HealReport{}, err
 	}
 	defer release()
-	h := &healing{agent: a, look: l, dry: o.DryRun, seen: o.Seen, named: o.Logged, report: HealReport{Site: ref(s), Causes: []diagnose.Cause{}, Culprits: []Culprit{}, Changes: []ChangeRef{}, Left: []ChangeRef{}, Advice: []string{}}}
+	h := &healing{agent: a, look: l, dry: o.DryRun, seen: o.Seen, named: o.Logged, rare: o.Rare, report: HealReport{Site: ref(s), Causes: []diagnose.Cause{}, Culprits: []Culprit{}, Changes: []ChangeRef{}, Left: []ChangeRef{}, Advice: []string{}}}
 	err = h.run(ctx)
 	h.report.Seconds = time.Since(start).Seconds()
 	h.report.Notes = append([]string{}, l.notes...)
@@ -47,7 +50,8 @@ type healing struct {
 	dry      bool
 	seen     *probe.Result
 	named    *url.URL // see HealOptions.Logged
-	rate     float64  // share of the requests that fail, where some do not
+	rare     func() bool
+	rate     float64 // share of the requests that fail, where some do not
 	early    *earlySearch
 	incident *history.Incident
 	proof    []string // what the search saw
@@ -205,7 +209,7 @@ func (h *healing) passing(ctx context.Context, failed, asked int) error {
 	if err != nil {
 		return err
 	}
-	if failed == 1 && !again {
+	if failed == 1 && (!again || h.rare != nil && !h.rare()) {
 		h.event("%d of %d answers failed", failed, asked)
 		h.report.State = StateTransient
 		return nil

@@ -45,7 +45,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	w := &watching{agent: a, observe: observe, schedule: watch.NewSchedule(time.Duration(a.config.Watch.Every)), sites: map[string]site.Site{},
 		busy: map[string]bool{}, resting: map[string]pause{}, told: map[string]*told{}, news: make(chan struct{}, 1),
-		probes: make(chan struct{}, probesAtOnce), visits: make(chan struct{}, visitsAtOnce), incidents: make(chan struct{}, a.config.Watch.Incidents)}
+		probes: make(chan struct{}, probesAtOnce), visits: make(chan struct{}, visitsAtOnce), incidents: make(chan struct{}, a.config.Watch.Incidents), rare: make(chan struct{}, 1)}
 	defer w.work.Wait()
 	w.startFollowing(ctx)
 	for {
@@ -87,6 +87,7 @@ type watching struct {
 	probes    chan struct{}
 	visits    chan struct{} // for symptoms; a site that hangs holds up no other
 	incidents chan struct{}
+	rare      chan struct{} // incidents whose failure is rare
 
 	mu      sync.Mutex
 	sites   map[string]site.Site
@@ -201,17 +202,29 @@ func (w *watching) incident(ctx context.Context, s site.Site, r probe.Result, lo
 		return false, nil
 	}
 	log.Warn("the site fails")
+	slot := w.incidents
 	select {
-	case w.incidents <- struct{}{}:
-		defer func() { <-w.incidents }()
+	case slot <- struct{}{}:
+		defer func() { <-slot }()
 	case <-ctx.Done():
 		return false, nil
+	}
+	// The search for a rare failure must not keep others from being healed.
+	rare := func() bool {
+		select {
+		case w.rare <- struct{}{}:
+			<-slot
+			slot = w.rare
+			return true
+		default:
+			return false
+		}
 	}
 	// The pool's master may have ended since the last discovery.
 	if fresh, err := w.rediscover(ctx, s); err == nil {
 		s = fresh
 	}
-	report, err := w.agent.Heal(ctx, s, HealOptions{Seen: &r, Logged: logged})
+	report, err := w.agent.Heal(ctx, s, HealOptions{Seen: &r, Logged: logged, Rare: rare})
 	var held *lock.Held
 	if errors.As(err, &held) {
 		log.Info("somebody is at work on the site", "by", held.Error())
