@@ -99,19 +99,19 @@ var storageErrors = map[string]error{
 var storageNumber = regexp.MustCompile(`(?i)\b(?:error|errno:|errcode:) (\d{1,3})\b`)
 
 // kindOfAnswer is what a server's error means, nil where that is not known.
-func kindOfAnswer(server *mysql.MySQLError) (kind error, hint string) {
+func kindOfAnswer(server *mysql.MySQLError) (hint string, kind error) {
 	if known, ok := serverErrors[server.Number]; ok {
-		return known.kind, known.hint
+		return known.hint, known.kind
 	}
 	if said := storageNumber.FindStringSubmatch(server.Message); said != nil {
 		switch kind := storageErrors[said[1]]; kind {
 		case ErrTableCrashed:
-			return kind, repair
+			return repair, kind
 		case ErrDatabaseFull:
-			return kind, "make room where its data and its temporary files lie"
+			return "make room where its data and its temporary files lie", kind
 		}
 	}
-	return nil, ""
+	return "", nil
 }
 
 // explain gives an error its kind.
@@ -125,7 +125,7 @@ func (d *Database) explain(err error) error {
 		// The driver reports its connection as broken.
 		return fmt.Errorf("%s: %w", d, d.limit.exceeded())
 	case errors.As(err, &server):
-		if kind, hint := kindOfAnswer(server); kind != nil {
+		if hint, kind := kindOfAnswer(server); kind != nil {
 			return fmt.Errorf("%w: %s (%w): %s", kind, d, server, hint)
 		}
 		return fmt.Errorf("%s: %w", d, server)
