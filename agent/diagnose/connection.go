@@ -112,6 +112,10 @@ func wrongSocket(f Facts) (Cause, bool) {
 		return Cause{}, false
 	}
 	c := Cause{Cause: WrongSocket, Confidence: 0.96, Evidence: f.connectFailures(syscall.ENOENT, syscall.ECONNREFUSED)}
+	if f.Pool.Candidate == "" {
+		// The other pools may all be other people's: then the site's own does not run.
+		c.Confidence = 0.6
+	}
 	c.say(f, "socket", "the gateway asks at %s (%v); pools of this host listen at %s", f.Socket.Asked, f.Socket.Dial, strings.Join(f.Pool.Elsewhere[:min(4, len(f.Pool.Elsewhere))], ", "))
 	right := cmp.Or(f.Pool.Candidate, "the pool's address")
 	c.advise("In %s put %s in the place of %s (nginx: %s; Apache: SetHandler \"proxy:%s\"), then %s.",

@@ -20,9 +20,12 @@ func fpmDown(f Facts) (Cause, bool) {
 		c.say(f, "process list", "no PHP-FPM master with %s runs", f.Pool.Config)
 		u := unit(f.Pool.Unit, "php-fpm")
 		c.advise("Start it: systemctl start %s. Why it ended: systemctl status %s; journalctl -u %s -n 50.", u, u, u)
-	case f.Pool.Name == "" && f.Socket.Asked != "" && len(f.Pool.Elsewhere) == 0:
+	case f.Pool.Name == "" && f.Socket.Asked != "" && f.Pool.Candidate == "":
 		// Whoever served the site has never been seen.
 		c.Confidence, c.Remedy = told, nil
+		if len(f.Pool.Elsewhere) > 0 {
+			c.Confidence = 0.65
+		}
 		c.say(f, "process list", "no PHP-FPM pool of this host listens at %s", f.Socket.Asked)
 		c.advise("Start the PHP-FPM whose pool has listen = %s: grep -rsF %s /etc/php*/ /etc/opt/ /opt/*/ ; systemctl list-unit-files '*fpm*'; systemctl start the one that fits.", f.Socket.Asked, shell(f.Socket.Asked))
 	default:

@@ -315,18 +315,19 @@ func TestHealStartsFPM(t *testing.T) {
 	}
 }
 
-// Whoever has never seen FPM running cannot start it, and says so at once.
+// Whoever has never seen FPM running cannot start it, and says at once which it is.
 func TestHealFPMNeverSeen(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, lab.Options{Plugins: 3})
 	s.breakBy(lab.FPMStopped, "")
 	before := s.snapshot()
-	e := s.fails(2, "not-found", "heal", s.domain())
-	if !strings.Contains(e.Error.Message, s.domain()) {
-		t.Errorf("message %q, want the site's name", e.Error.Message)
+	var h healJSON
+	s.json("heal", s.domain()).exits(4).into(&h)
+	if len(h.Causes) == 0 || h.Causes[0].Cause != "fpm-down" || h.Causes[0].Remedy != nil || len(h.Changes) != 0 {
+		t.Errorf("%+v: want fpm-down without a remedy", h)
 	}
-	if r := s.run("heal", s.domain()); r.code != 2 || !strings.Contains(r.stderr, s.Site(0).Socket) {
-		t.Errorf("want a note that names the pool's socket %s: %s", s.Site(0).Socket, r)
+	if r := s.run("heal", s.domain()); r.code != 4 || !strings.Contains(r.stdout, "listen = "+s.Site(0).Socket) {
+		t.Errorf("want advice that names the pool's socket %s: %s", s.Site(0).Socket, r)
 	}
 	s.wantSnapshot(before)
 	if s.FPMMaster() != 0 {
