@@ -105,6 +105,12 @@ func configBroken(f Facts) (Cause, bool) {
 		}
 	}
 	f.fatals(&c, func(e errlog.PHPError) bool {
+		if rest, out := strings.CutPrefix(e.Message, "Failed opening required '"); out { // by wp-load.php, where PHP may not read it
+			if file, _, _ := strings.Cut(rest, "'"); isConfig(file) {
+				where = cmp.Or(where, file)
+				return true
+			}
+		}
 		if !isConfig(e.File) {
 			return false
 		}

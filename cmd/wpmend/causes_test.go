@@ -72,7 +72,7 @@ var rows = []causeRow{
 	{cause: diagnose.GatewayTimeout, faults: []lab.Fault{lab.Slow, lab.ImpatientGateway}, sure: 0.7},
 
 	// answer
-	{cause: diagnose.ResponseHeaderTooBig, faults: []lab.Fault{lab.Header9k}, sure: 0.9, ends: healed, on: lab.Nginx, advises: []string{"fastcgi_buffer_size"}},
+	{cause: diagnose.ResponseHeaderTooBig, faults: []lab.Fault{lab.Header9k}, sure: 0.9, ends: left, on: lab.Nginx, advises: []string{"fastcgi_buffer_size"}},
 	{cause: diagnose.InvalidHeader, faults: []lab.Fault{lab.BadHeader}, sure: 0.7},
 	{cause: diagnose.HtaccessBroken, faults: []lab.Fault{lab.ForeignHtaccess}, sure: 0.8, ends: left, on: lab.Apache, advises: []string{".htaccess", "php_value"}},
 
@@ -92,14 +92,14 @@ var rows = []causeRow{
 	// WordPress
 	{cause: diagnose.Maintenance, faults: []lab.Fault{lab.Maintenance}, sure: 0.9, ends: left},
 	{cause: diagnose.Maintenance, faults: []lab.Fault{lab.MaintenanceForgotten}, sure: 0.9, ends: healed},
-	{cause: diagnose.UpdateBroken, faults: []lab.Fault{lab.HalfUpdated}, sure: 0.5, ends: healed},
-	{cause: diagnose.CoreDamaged, faults: []lab.Fault{lab.CoreTruncated}, sure: 0.4, ends: left, advises: []string{"wp-settings.php"}, also: diagnose.CodeUnparsable},
+	{cause: diagnose.UpdateBroken, faults: []lab.Fault{lab.HalfUpdated, lab.UpgradeTrace}, sure: 0.5, ends: left, advises: []string{"upgrade"}},
+	{cause: diagnose.CoreDamaged, faults: []lab.Fault{lab.CoreTruncated}, sure: 0.4, ends: left, advises: []string{"wp-settings.php"}},
 	{cause: diagnose.ConfigBroken, faults: []lab.Fault{lab.ConfigUnparsable}, sure: 0.9, ends: left, advises: []string{"wp-config.php"}},
 	{cause: diagnose.ConfigBroken, faults: []lab.Fault{lab.ConfigUnreadable}, sure: 0.9, ends: left, advises: []string{"wp-config.php"}},
 	{cause: diagnose.CodeUnparsable, faults: []lab.Fault{lab.Unparsable}, sure: 0.7, ends: healed},
 	{cause: diagnose.CodeUnparsable, faults: []lab.Fault{lab.ThemeUnparsable}, sure: 0.7},
 	{cause: diagnose.CodeUnparsable, faults: []lab.Fault{lab.MustUnparsable}, sure: 0.7, ends: healed},
-	{cause: diagnose.PrependMissing, faults: []lab.Fault{lab.PrependGone}, sure: 0.9, ends: left, advises: []string{".user.ini"}},
+	{cause: diagnose.PrependMissing, faults: []lab.Fault{lab.PrependGone}, sure: 0.8, ends: left, advises: []string{".user.ini"}},
 	{cause: diagnose.ThemeMissing, faults: []lab.Fault{lab.ThemeGone}, sure: 0.9},
 	{cause: diagnose.ObjectCacheDown, faults: []lab.Fault{lab.RedisDown}, sure: 0.7},
 	{cause: diagnose.ComponentFault, faults: []lab.Fault{lab.Fatal}, sure: 0.5, ends: healed},

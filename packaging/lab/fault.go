@@ -24,8 +24,8 @@ const (
 	Blank200 Fault = "blank200" // exits when included: 200 without a byte
 	Header9k Fault = "header9k" // sends a response header of 9 kB: nginx answers 502, FPM answers well
 
-	Slow        Fault = "slow"         // sleeps 2.5 s at init and is well then
-	Work        Fault = "work"         // computes for 2 s of processor time at init and is well then
+	Slow        Fault = "slow"         // sleeps 2 s at init and is well then
+	Work        Fault = "work"         // computes for 1.4 s of processor time at init and is well then
 	Greedy      Fault = "greedy"       // needs 64 MB of memory at init: 500 where the limit is lower
 	BadHeader   Fault = "bad-header"   // sends a status that is no number and a header without a colon: 502, and 500 from Apache
 	Unparsable  Fault = "unparsable"   // does not parse: 500
@@ -110,11 +110,11 @@ func (f Fault) body() (name, php string) {
 	case Blank200:
 		return "blank", "\texit;\n"
 	case Slow:
-		return "slow", "\tusleep( 2500000 );\n"
+		return "slow", "\tusleep( 2000000 );\n"
 	case Work:
 		// Processor time, which is what max_execution_time counts.
 		return "work", "\t$used = static fn() => getrusage()['ru_utime.tv_sec'] + getrusage()['ru_utime.tv_usec'] / 1e6;\n" +
-			"\tfor ( $end = $used() + 2, $x = 'lab'; $used() < $end; ) {\n\t\t$x = md5( $x );\n\t}\n"
+			"\tfor ( $end = $used() + 1.4, $x = 'lab'; $used() < $end; ) {\n\t\t$x = md5( $x );\n\t}\n"
 	case Greedy:
 		return "greedy", "\t$all = str_repeat( 'a', 64 << 20 );\n"
 	case BadHeader:
@@ -140,7 +140,7 @@ func Faults() []Fault {
 		FPMStopped, FPMBroken, FPMUserMissing, PoolBusy, WorkersStuck, OPcachePoisoned, TerminateSoon, ExecuteSoon, LittleMemory,
 		SessionsFull, SessionInodes,
 		DatabaseDown, DatabaseBusy, DatabasePassword, DatabaseMissing, TableCrashed, TableMissing,
-		Maintenance, MaintenanceForgotten, CoreTruncated, ConfigUnparsable, ConfigUnreadable, ConfigMissing, ThemeGone, ThemeUnparsable, MustUnparsable, PrependGone, RedisDown,
+		Maintenance, MaintenanceForgotten, CoreTruncated, UpgradeTrace, ConfigUnparsable, ConfigUnreadable, ConfigMissing, ThemeGone, ThemeUnparsable, MustUnparsable, PrependGone, RedisDown,
 	}
 }
 

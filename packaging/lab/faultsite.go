@@ -5,14 +5,14 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 )
 
 // The faults that lie in WordPress and its files.
 const (
 	MaintenanceForgotten Fault = "maintenance-forgotten" // a .maintenance file of an update that broke off an hour ago: 503
-	CoreTruncated        Fault = "core-truncated"        // wp-settings.php is cut off in its middle: 500
+	CoreTruncated        Fault = "core-truncated"        // wp-settings.php is cut to nothing, as on a full disk: 500
+	UpgradeTrace         Fault = "upgrade-trace"         // what an update of a plugin unpacks first lies there, fresh
 	ConfigUnparsable     Fault = "config-unparsable"     // wp-config.php does not parse: 500
 	ConfigUnreadable     Fault = "config-unreadable"     // PHP may not read wp-config.php: 500
 	ConfigMissing        Fault = "config-missing"        // there is no wp-config.php: the way to WordPress' installer
@@ -35,9 +35,9 @@ func (l *Lab) siteFault(site int, f Fault) (undo func() error, ok bool, err erro
 	case MaintenanceForgotten:
 		undo, err = l.maintenance(s, time.Hour)
 	case CoreTruncated:
-		undo, err = l.edit(s.Core, "wp-settings.php", func(text string) string {
-			return text[:strings.Index(text, "wp_start_object_cache();")] + "wp_start_obj"
-		})
+		undo, err = l.edit(s.Core, "wp-settings.php", func(string) string { return "" })
+	case UpgradeTrace:
+		undo, err = l.upgradeTrace(s)
 	case ConfigUnparsable:
 		undo, err = config(replacing("define( 'DB_CHARSET', 'utf8mb4' );", "define( 'DB_CHARSET', 'utf8mb4' )"))
 	case ConfigUnreadable:
@@ -78,6 +78,22 @@ const redisDown = `function wp_cache_init() {
 	}
 }
 `
+
+// upgradeTrace leaves what WordPress' updater unpacks before it copies (unpack_package).
+func (l *Lab) upgradeTrace(s Site) (func() error, error) {
+	upgrade := filepath.Join(s.Content, "upgrade")
+	dir := filepath.Join(upgrade, Slug(2)+".2.0")
+	_, before := os.Lstat(upgrade)
+	if err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, Slug(2)+".php"), []byte("<?php\n"), 0o644), ownTree(upgrade, l.uid, l.gid)); err != nil {
+		return nil, err
+	}
+	return func() error {
+		if before != nil {
+			return os.RemoveAll(upgrade)
+		}
+		return os.RemoveAll(dir)
+	}, nil
+}
 
 // unreadableConfig takes wp-config.php from PHP, as a careless chown does. FPM starts
 // anew, since OPcache would go on with what it has read.
