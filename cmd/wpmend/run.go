@@ -13,9 +13,10 @@ func newRun(in *invocation) *cobra.Command {
 	return &cobra.Command{
 		Use:   "run",
 		Short: "watches all sites and heals what fails, in the foreground",
-		Long: `Puts back what an interrupted run left, then probes every site of the host on a
-schedule (every 10 s by default, spread out) and handles each failure as an
-incident: with mode = "observe" it only reports. Ends on SIGTERM or SIGINT.`,
+		Long: `Puts back what an interrupted run left, then follows the logs of every site of the
+host, so that a visitor's first failed request is noticed at once, probes them on a
+schedule as well (every 10 s by default, spread out), and handles each failure as
+an incident: with mode = "observe" it only reports. Ends on SIGTERM or SIGINT.`,
 		Example: "  wpmend run\n  wpmend run --only /srv/www",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
