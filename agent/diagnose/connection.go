@@ -9,7 +9,6 @@ import (
 	"syscall"
 
 	"wpmend/agent/gateway"
-	"wpmend/agent/probe"
 )
 
 // fits: the gateway asks where the pool listens, as far as is known.
@@ -35,8 +34,7 @@ func timedOut(err error) bool {
 func firewall(f Facts) (Cause, bool) {
 	server := f.Server.Dial != nil
 	pool := f.Socket.Dial != nil && !f.Socket.Unix && f.Socket.Address+f.Socket.Asked != ""
-	public := f.Edge.Here && f.Edge.Public.Outcome == probe.Unreachable
-	if !server && !pool && !public {
+	if !server && !pool {
 		return Cause{}, false
 	}
 	c := Cause{Cause: Firewall}
@@ -57,11 +55,25 @@ func firewall(f Facts) (Cause, bool) {
 	default:
 		return Cause{}, false
 	}
-	if err != nil {
-		c.say(f, "connection", "%s: %v", what, err)
-	}
+	c.say(f, "connection", "%s: %v", what, err)
 	c.advise("The local packet filter stands between the gateway and %s. See the rules with their numbers: nft -a list ruleset; iptables -S; ip6tables -S. Delete the one above (nft delete rule … handle N; iptables -D …), and undo it where it comes from: fail2ban-client status, ufw status numbered, firewall-cmd --list-all.", what)
 	c.advise("wpmend does not change firewalls.")
+	return c, true
+}
+
+// publicFirewall: the site is well by loopback, and nobody answers at the public address of this host.
+func publicFirewall(f Facts) (Cause, bool) {
+	public := f.Edge.Public
+	if f.failing() || !f.Edge.Here || f.Edge.CDN != "" || !fails(public) || public.Status != 0 {
+		return Cause{}, false
+	}
+	c := Cause{Cause: Firewall, Confidence: 0.6}
+	c.say(f, "public answer", "%s: %s %s", addresses(f.Edge.Addresses), outcome(public), public.Detail)
+	for _, rule := range f.Host.Filters {
+		c.Confidence = 0.96
+		c.say(f, "packet filter", "%s", rule)
+	}
+	c.advise("The site answers by loopback and not at its public address: see the local rules (nft -a list ruleset; iptables -S; ufw status numbered) and whether the gateway listens there at all (ss -lntp). Ask from another network too: the provider's own firewall does not show here.")
 	return c, true
 }
 
@@ -74,12 +86,14 @@ func socketPermission(f Facts) (Cause, bool) {
 	if f.Socket.Refused {
 		c.Confidence = 0.97
 	}
-	user := cmp.Or(f.Socket.Gateway, "www-data")
-	c.say(f, "socket", "%s is %s %s; the gateway connects as %s", f.Socket.Address, f.Socket.Mode, f.Socket.Owner, user)
+	user, address := cmp.Or(f.Socket.Gateway, "www-data"), cmp.Or(f.Socket.Address, "the socket")
+	if f.Socket.Mode != "" {
+		c.say(f, "socket", "%s is %s %s; the gateway connects as %s", address, f.Socket.Mode, f.Socket.Owner, user)
+	}
 	if f.Direct.Answered() {
 		c.say(f, "pool", "asked past the gateway, PHP answers well (%d)", f.Direct.Status)
 	}
-	u, socket := shell(user), shell(f.Socket.Address)
+	u, socket := shell(user), shell(address)
 	c.advise("Let the gateway in at once: chown %s:%s %s && chmod 0660 %s", u, u, socket, socket)
 	c.advise("For good: set listen.owner = %s, listen.group = %s, listen.mode = 0660 for pool [%s] in %s, then restart PHP-FPM. If the mode is right, a folder above the socket is closed: namei -l %s", user, user, f.Pool.Name, f.Pool.File, socket)
 	return c, true

@@ -38,9 +38,18 @@ func (f Facts) pressed() string {
 	return ""
 }
 
+// resourceLimit is LiteSpeed's status for an account at the limits of its LVE ("Resource limit reached!").
+const resourceLimit = 508
+
 // overload: the host is pressed, and requests wait for workers that would work if they could. Workers that wait for
 // something else fill a pool on an idle host just as well.
 func overload(f Facts) (Cause, bool) {
+	if f.Front.Status == resourceLimit {
+		c := Cause{Cause: Overload, Confidence: told}
+		c.say(f, "answer", "508: the site is at the limit of what its account may use")
+		c.advise("CloudLinux holds the account at its limit: lveinfo -d --by-fault any --period 1h shows which (CPU, EP, NPROC, PMEM, IO); raise it (lvectl set USER --…), or lower what the site needs: cache pages, turn bots away.")
+		return c, true
+	}
 	how := f.pressed()
 	busy, _, asleep := f.Pool.at()
 	waits := f.crowded() || f.Pool.full() && (f.lost() || f.late())

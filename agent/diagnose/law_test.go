@@ -56,7 +56,7 @@ func TestLaws(t *testing.T) {
 		if !f.failing() {
 			for _, c := range causes {
 				switch c.Cause {
-				case DNSMismatch, CDNOnly, OuterTimeout, CachedError:
+				case DNSMismatch, CDNOnly, OuterTimeout, CachedError, Firewall:
 				default:
 					t.Fatalf("seed %d: a site that does not fail here has %s", seed, c.Cause)
 				}

@@ -11,28 +11,32 @@ import (
 )
 
 func fpmDown(f Facts) (Cause, bool) {
-	if f.Pool.PID != 0 || f.Socket.Dial == nil {
-		return Cause{}, false
-	}
-	c := Cause{Cause: FPMDown, Confidence: 0.99, Remedy: new(RemedyStartFPM)}
+	c := Cause{Cause: FPMDown, Confidence: 0.99}
+	failures := f.connectFailures(syscall.ENOENT, syscall.ECONNREFUSED)
+	asked := cmp.Or(f.Socket.Asked, f.Socket.Address)
 	switch {
-	case f.Pool.Name != "" && f.Socket.fits():
+	case f.Pool.PID != 0:
+		return Cause{}, false
+	case f.Pool.Name != "" && f.Socket.fits() && f.Socket.Dial != nil:
+		c.Remedy = new(RemedyStartFPM)
 		c.say(f, "process list", "no PHP-FPM master with %s runs", f.Pool.Config)
 		u := unit(f.Pool.Unit, "php-fpm")
 		c.advise("Start it: systemctl start %s. Why it ended: systemctl status %s; journalctl -u %s -n 50.", u, u, u)
-	case f.Pool.Name == "" && f.Socket.Asked != "" && f.Pool.Candidate == "":
+	case asked != "" && f.Socket.Dial != nil && len(f.Pool.Elsewhere) == 0:
 		// Whoever served the site has never been seen.
-		c.Confidence, c.Remedy = told, nil
-		if len(f.Pool.Elsewhere) > 0 {
-			c.Confidence = 0.65
-		}
-		c.say(f, "process list", "no PHP-FPM pool of this host listens at %s", f.Socket.Asked)
-		c.advise("Start the PHP-FPM whose pool has listen = %s: grep -rsF %s /etc/php*/ /etc/opt/ /opt/*/ ; systemctl list-unit-files '*fpm*'; systemctl start the one that fits.", f.Socket.Asked, shell(f.Socket.Asked))
+		c.Confidence = told
+		c.say(f, "process list", "no PHP-FPM pool of this host listens at %s", asked)
+		c.advise("Start the PHP-FPM whose pool has listen = %s: grep -rsF %s /etc/php*/ /etc/opt/ /opt/*/ ; systemctl list-unit-files '*fpm*'; systemctl start the one that fits.", asked, shell(asked))
+	case asked == "" && f.Pool.Name == "" && f.lost() && len(failures) > 0:
+		c.Confidence = 0.75 // LiteSpeed, Caddy: only the gateway's word
+		c.advise("The gateway finds nobody at the address that it names. Start what serves PHP there: systemctl start the PHP-FPM of the site's version; LiteSpeed: touch /usr/local/lsws/admin/tmp/.lsphp_restart.txt, then systemctl restart lshttpd.")
 	default:
 		return Cause{}, false
 	}
-	c.say(f, "socket", "%s: %v", cmp.Or(f.Socket.Asked, f.Socket.Address), f.Socket.Dial)
-	c.Evidence = append(c.Evidence, f.connectFailures(syscall.ENOENT, syscall.ECONNREFUSED)...)
+	if f.Socket.Dial != nil {
+		c.say(f, "socket", "%s: %v", asked, f.Socket.Dial)
+	}
+	c.Evidence = append(c.Evidence, failures...)
 	return c, true
 }
 

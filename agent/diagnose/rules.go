@@ -20,7 +20,7 @@ var rules = [...]struct {
 	look  []rule
 }{
 	{LayerName, []rule{dnsMismatch}},
-	{LayerEdge, []rule{cdnOnly, outerTimeout}},
+	{LayerEdge, []rule{cdnOnly, outerTimeout, publicFirewall}},
 	{LayerCache, []rule{cachedError, staleCache}},
 	{LayerGateway, []rule{gatewayDown, gatewayConfig, gatewayExhausted}},
 	{LayerConnection, []rule{firewall, socketPermission, socketMissing, staleSocket, wrongSocket, upstreamUnresolved, wrongProtocol, clientDisallowed, accessDenied}},

@@ -153,6 +153,10 @@ func scenes() []scene {
 			f.Host.Filters = []string{"tcp dport 9000 drop"}
 		}}, Firewall, "", "firewalls are not changed", []string{"tcp dport 9000 drop", "nft -a list ruleset"}},
 
+		{"nobody answers at the public address", []func(*Facts){well, func(f *Facts) {
+			f.Edge = Edge{Here: true, Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1")}, Public: probe.Result{Outcome: probe.GatewayTimeout}}
+			f.Host.Filters = []string{"tcp dport 443 drop"}
+		}}, Firewall, "", "firewalls are not changed", []string{"192.0.2.1", "tcp dport 443 drop"}},
 		{"the mode", []func(*Facts){func(f *Facts) { f.Socket.Refused, f.Socket.Mode = true, "Srw-------" }}, SocketPermission, "", "owners are a person's choice", []string{"chown www-data:www-data /run/php/fpm.sock"}},
 		{"Apache and the mode", []func(*Facts){is(probe.Unavailable, 503), apache("AH02454", "FCGI: attempt to connect to Unix domain socket /run/php/fpm.sock (localhost:80) failed", 13)},
 			SocketPermission, "", "owners are a person's choice", []string{"AH02454", "listen.owner"}},
@@ -171,6 +175,11 @@ func scenes() []scene {
 			kernelSays(KernelDenial, `avc: denied { connectto } comm="nginx"`, 0)}, AccessDenied, "", "policies are a person's", []string{"audit2why", "avc: denied"}},
 
 		{"no master", []func(*Facts){func(f *Facts) { f.Pool.PID, f.Socket.Dial = 0, syscall.ENOENT }}, FPMDown, RemedyStartFPM, "", []string{"no PHP-FPM master with /etc/php/8.2/fpm/php-fpm.conf runs", "journalctl -u"}},
+		{"no pool is known at all", []func(*Facts){func(f *Facts) {
+			f.Pool, f.Socket = Pool{}, Socket{Asked: "/run/php/php8.2-fpm.sock", Unix: true, Dial: syscall.ENOENT}
+		}}, FPMDown, "", "which is to be started is not known", []string{"listen = /run/php/php8.2-fpm.sock"}},
+		{"LiteSpeed finds nobody", []func(*Facts){is(probe.Unavailable, 503), func(f *Facts) { f.Pool, f.Socket = Pool{}, Socket{} },
+			message("[uds://tmp/lshttpd/shop.sock]: Connection refused", "connecting to upstream", syscall.ECONNREFUSED)}, FPMDown, "", "which is to be started is not known", []string{".lsphp_restart.txt"}},
 		{"a broken pool file", []func(*Facts){down, func(f *Facts) {
 			f.Pool.Test = errors.New("/usr/sbin/php-fpm8.2 -t: exit status 78: [/etc/php/8.2/fpm/pool.d/www.conf:12] unknown entry 'pm.max_childs'; failed to load configuration file")
 		}}, FPMConfig, "", "the file is a person's", []string{"Mend /etc/php/8.2/fpm/pool.d/www.conf:12", "unknown entry 'pm.max_childs'", "wpmend heal"}},
@@ -214,6 +223,7 @@ func scenes() []scene {
 			HtaccessBroken, "", "the file is a person's", []string{"/var/www/shop/.htaccess", ".user.ini"}},
 
 		{"too much work", []func(*Facts){workers(5, nil), queue(9, 100), pressedHost, is(probe.GatewayTimeout, 504), timedOut}, Overload, "", "no remedy makes processors", []string{"load 11.0 on 2 processors", "limit_req_zone"}},
+		{"LiteSpeed's limit", []func(*Facts){is(probe.Fatal, 508)}, Overload, "", "no remedy makes processors", []string{"lveinfo"}},
 		{"a crowd", []func(*Facts){workers(5, nil), queue(9, 100), func(f *Facts) {
 			f.Visits = Visits{Requests: 900, Rate: 15, Ordinary: 1, Clients: []Tally{{"192.0.2.1", 800}}, URLs: []Tally{{"/xmlrpc.php", 850}}}
 		}}, TrafficSpike, "", "turning visitors away is a person's choice", []string{"800 of 900 requests came from 192.0.2.1", "/xmlrpc.php", "deny 192.0.2.1;"}},
