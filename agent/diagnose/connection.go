@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"net"
 	"strings"
 	"syscall"
 
@@ -26,7 +25,7 @@ func (s Socket) failedDial(errnos ...syscall.Errno) bool {
 
 // timedOut reports a connection that nobody answered.
 func timedOut(err error) bool {
-	var slow net.Error
+	var slow interface{ Timeout() bool }
 	return errors.Is(err, syscall.ETIMEDOUT) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &slow) && slow.Timeout()
 }
 

@@ -41,7 +41,7 @@ var rooms = map[string][]string{
 	"php":                    {},
 	"php/errlog":             {},
 	"php/fcgi":               {},
-	"php/fpm":                {"php", "php/errlog", "php/process"},
+	"php/fpm":                {"php", "php/errlog", "php/fcgi", "php/process"},
 	"php/ini":                {"php"},
 	"php/lint":               {"php/process"},
 	"php/process":            {},
