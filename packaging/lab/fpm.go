@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -158,7 +159,13 @@ func groupName(gid uint32) string {
 func (l *Lab) FPMMasters() []int {
 	var pids []int
 	for m := range l.o.Masters {
-		pids = append(pids, processes("php-fpm: master process ("+l.FPMConfig(m)+")")...)
+		found := processes("php-fpm: master process (" + l.FPMConfig(m) + ")")
+		for _, pid := range found {
+			// A worker bears its master's title until it has set its own.
+			if !slices.ContainsFunc(found, func(other int) bool { return slices.Contains(children(other), pid) }) {
+				pids = append(pids, pid)
+			}
+		}
 	}
 	return pids
 }
