@@ -127,7 +127,7 @@ func release(held []net.Conn) error {
 // fewFiles lets the gateway's workers open hardly more files than they need.
 func (l *Lab) fewFiles() (func() error, error) {
 	if l.o.Gateway == Apache {
-		return nil, errors.New("Apache's children take their limit from its master's, which systemd sets")
+		return nil, errors.New("the children of Apache take their limit from its master's, which systemd sets")
 	}
 	const limit = 18 // its logs and sockets are some dozen; a request for PHP needs two more
 	restore, err := l.reconfigure(l.NginxConfig(), replacing("worker_processes 1;", fmt.Sprintf("worker_processes 1;\nworker_rlimit_nofile %d;", limit)))
