@@ -30,7 +30,7 @@ func TestOverload(t *testing.T) {
 	before := s.snapshot()
 	v := s.serve()
 	for range c.rounds {
-		load := s.Load(0, "/shop/", 60)
+		load := s.Load(0, "/shop/", 20)
 		s.hold(v, c.length)
 		answers := load.Stop()
 		t.Logf("answers by status: %v", answers)
