@@ -62,7 +62,6 @@ var rows = []causeRow{
 	{cause: diagnose.FPMDown, faults: []lab.Fault{lab.FPMStopped}, sure: 0.9, ends: healed},
 	{cause: diagnose.FPMConfig, faults: []lab.Fault{lab.FPMBroken}, sure: 0.9, ends: left, advises: []string{"POOL", "pm.max_childs"}},
 	{cause: diagnose.FPMConfig, faults: []lab.Fault{lab.FPMUserMissing}, sure: 0.9, ends: left, advises: []string{"gone-"}},
-	{cause: diagnose.PoolExhausted, faults: []lab.Fault{lab.PoolBusy}, sure: 0.7},
 	{cause: diagnose.WorkersStuck, faults: []lab.Fault{lab.WorkersStuck}, sure: 0.9, ends: healed, settles: 10 * time.Second, slow: true},
 	{cause: diagnose.WorkerCrash, faults: []lab.Fault{lab.Segfault}, sure: 0.7, ends: healed},
 	{cause: diagnose.OPcachePoisoned, faults: []lab.Fault{lab.OPcachePoisoned}, sure: 0.8, ends: healed, late: true},
@@ -104,6 +103,9 @@ var rows = []causeRow{
 	{cause: diagnose.ThemeMissing, faults: []lab.Fault{lab.ThemeGone}, sure: 0.9},
 	{cause: diagnose.ObjectCacheDown, faults: []lab.Fault{lab.RedisDown}, sure: 0.7},
 	{cause: diagnose.ComponentFault, faults: []lab.Fault{lab.Fatal}, sure: 0.5, ends: healed},
+
+	// Last, since its clients fill the access log: what follows would look like a part of their spike.
+	{cause: diagnose.PoolExhausted, faults: []lab.Fault{lab.PoolBusy}, sure: 0.5, also: diagnose.TrafficSpike},
 }
 
 // overTCP are those that only a pool with a port can have.
@@ -158,7 +160,7 @@ func TestCauses(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				s := newStage(t, lab.Options{Plugins: 3, MaxChildren: 3, Gateway: gateway, TCP: tcp},
-					`probe.timeout = "6s"`, "probe.verify = 3", "gateway.tune = true")
+					`probe.timeout = "6s"`, "probe.verify = 3", "gateway.tune = true", "budget.master = 1000", "budget.requests = 100")
 				dns, err := s.Resolver()
 				s.must(err)
 				text, err := os.ReadFile(s.config)
