@@ -26,7 +26,8 @@ type leaver struct {
 	busy bool
 }
 
-// watch holds on to all workers that the master has now; lost is the pool whose requests do not count.
+// watch holds on to all workers that the master has now; lost is the pool whose requests do not count. A master may have
+// other children: those of the start script that became it, and, as a container's first process, all orphans.
 func (m Master) watch(lost string) (*leaving, error) {
 	pids, err := children(m.Process.PID)
 	if err != nil {
@@ -47,7 +48,11 @@ func (m Master) watch(lost string) (*leaving, error) {
 			_ = unix.Close(fd)
 			continue
 		}
-		pool, _ := poolOf(p)
+		pool, worker := poolOf(p)
+		if config, forked := configOf(p); !worker && (!forked || config != m.Config) {
+			_ = unix.Close(fd)
+			continue
+		}
 		l.workers = append(l.workers, leaver{pid: pid, fd: fd, lost: lost != "" && pool == lost})
 	}
 	return l, nil

@@ -30,8 +30,11 @@ const (
 //
 // Under systemd the unit is restarted, after a reset of what made systemd give up on it. Otherwise the master gets
 // SIGQUIT where its requests may finish, SIGTERM, SIGKILL, and is started by [Start], unless who started it before
-// was quicker.
+// was quicker. Once it has begun, a cancelled ctx does not stop it: PHP would be left ended.
 func (m Master) Restart(ctx context.Context, allow Allow) (Effect, error) {
+	if m.Process.PID == 1 {
+		return Effect{}, fmt.Errorf("php-fpm (%s) is not ended: it is the first process here, and the container would end with it; restart the container", m.Config)
+	}
 	ctx, cancel := context.WithTimeout(ctx, m.bound(allow)+terminating)
 	defer cancel()
 	m, err := m.ready(ctx)
@@ -48,6 +51,11 @@ func (m Master) Restart(ctx context.Context, allow Allow) (Effect, error) {
 		return Effect{}, fmt.Errorf("restart php-fpm (%s): %w", m.Config, err)
 	}
 	defer watch.close()
+	if err := ctx.Err(); err != nil {
+		return Effect{}, fmt.Errorf("restart php-fpm (%s): %w", m.Config, err)
+	}
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), m.bound(Allow{})+terminating)
+	defer done()
 	c.Lost += c.Waiting
 	c.Why = c.words("a restart")
 	e := Effect{Cost: c}
