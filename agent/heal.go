@@ -130,6 +130,9 @@ func (h *healing) mend(ctx context.Context) error {
 			return h.escalate(ctx)
 		}
 		tried[name] = true
+		if h.incident != nil {
+			h.incident.Remedies = append(h.incident.Remedies, name)
+		}
 		done, err := h.take(ctx, name)
 		if err != nil || done {
 			return err

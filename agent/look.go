@@ -67,6 +67,7 @@ type look struct {
 	marks      evidence.Marks
 	front      probe.Result
 	fresh      probe.Result // of a private copy of the pool with nothing masked; zero: not asked
+	lately     []string     // remedies that helped within the last hour; nil: not looked up
 	past       probe.Result // the answer past the caches, where front is a visitor's
 	facts      diagnose.Facts
 	causes     []diagnose.Cause
@@ -187,9 +188,14 @@ func (a *Agent) gather(ctx context.Context, l *look) {
 	if l.requests[0].visitor {
 		facts.Visitor = l.front
 	}
-	facts.Fresh = l.fresh
-	if facts.Socket.Refused || l.fresh.Outcome != "" {
-		// The gateway never got to PHP, or PHP itself is in question.
+	if l.lately == nil {
+		l.lately = append([]string{}, a.lately(l.site, time.Now().Add(-time.Hour))...)
+	}
+	facts.Fresh, facts.Lately = l.fresh, l.lately
+	facts.Allowed = diagnose.Allowed{TuneGateway: a.config.Gateway.Tune, Time: time.Duration(a.config.Limits.RequestTerminateTimeout),
+		Memory: int64(a.config.Limits.MemoryLimit), Children: a.config.Limits.MaxChildren}
+	if facts.Socket.Refused || l.fresh.Outcome != "" || facts.HeaderRefused() {
+		// The gateway never got to PHP or refused its answer, or PHP itself is in question.
 		facts.Direct = probe.ByPool(ctx, l.site, l.target(), a.limits())
 	}
 	l.facts, l.causes = facts, diagnose.Causes(facts)

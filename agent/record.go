@@ -104,3 +104,18 @@ func (a *Agent) recorded(s site.Site) ([]history.Incident, error) {
 	}
 	return list, nil
 }
+
+// lately are the remedies that ended an incident of the site since, the newest first.
+// Records that cannot be read tell nothing.
+func (a *Agent) lately(s site.Site, since time.Time) (remedies []string) {
+	list, err := a.history.List(history.Filter{Site: s.ID})
+	if err != nil {
+		a.log.Debug("some records of the history cannot be read", "err", err)
+	}
+	for _, i := range list {
+		if i.State == history.Resolved && i.Opened.After(since) && len(i.Remedies) > 0 {
+			remedies = append(remedies, i.Remedies[len(i.Remedies)-1])
+		}
+	}
+	return remedies
+}

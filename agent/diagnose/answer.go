@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/bits"
 	"regexp"
+	"slices"
 	"strings"
 
 	"wpmend/agent/gateway"
@@ -44,15 +45,22 @@ func fatalWords(e errlog.PHPError) string {
 	return fmt.Sprintf("PHP %s: %s in %s:%d", e.Kind, firstLine(e.Message), e.File, e.Line)
 }
 
+// HeaderRefused reports that the gateway refused an answer for its header: then the pool can tell how large that is.
+func (f Facts) HeaderRefused() bool {
+	return f.Front.Outcome == probe.BadGateway && slices.ContainsFunc(f.Gateway, func(l Line[gateway.LogRecord]) bool { return tooBigHeader(l.Record) })
+}
+
+func tooBigHeader(r gateway.LogRecord) bool {
+	return strings.HasPrefix(r.Message, "upstream sent too big header")
+}
+
 // responseHeaderTooBig is nginx' alone: Apache takes 20 kB and more.
 func responseHeaderTooBig(f Facts) (Cause, bool) {
 	c := Cause{Cause: ResponseHeaderTooBig, Confidence: told}
 	if f.Front.Outcome != probe.BadGateway {
 		return Cause{}, false // somebody else's request, or a forged line
 	}
-	c.Evidence = f.records(func(r gateway.LogRecord) bool {
-		return strings.HasPrefix(r.Message, "upstream sent too big header")
-	})
+	c.Evidence = f.records(tooBigHeader)
 	if f.Direct.Signature == probe.HeaderTooBig || f.Location.Buffer > 0 && int64(f.Direct.Header) > f.Location.Buffer {
 		c.Confidence = 0.98
 		c.say(f, "pool", "PHP's header has %d bytes, the gateway takes %d", f.Direct.Header, f.Location.Buffer)

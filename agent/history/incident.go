@@ -42,6 +42,7 @@ type Incident struct {
 	Seconds  float64          `json:"seconds"`
 	Advice   []string         `json:"advice"`
 	Versions []Version        `json:"versions,omitempty"`
+	Remedies []string         `json:"remedies,omitempty"` // those that were tried, in order
 }
 
 // Version is one program that took part.
