@@ -25,6 +25,22 @@ const (
 // shorter.
 const actTimeout = 3 * time.Minute
 
+// UnbegunError is an error of [Deps].Act that came before anything was set going. After
+// any other the act may have been done.
+type UnbegunError struct{ Err error }
+
+func (e *UnbegunError) Error() string { return e.Err.Error() }
+
+func (e *UnbegunError) Unwrap() error { return e.Err }
+
+// begun tells whether, after an error in the step failed, some act of a change may have
+// been done.
+func (c Change) begun(failed int, why error) bool {
+	isAct := func(s Step) bool { return s.Kind == Act && s.When != OnUndo }
+	var unbegun *UnbegunError
+	return slices.ContainsFunc(c.Steps[:failed], isAct) || failed < len(c.Steps) && isAct(c.Steps[failed]) && !errors.As(why, &unbegun)
+}
+
 // ActStep describes something that is set going, such as a reload; what says what, for
 // the function [Deps].Act. Of what, the journal reads no more than the fields "do" and
 // "words" (in which it is described) and "hand" (shell commands to do it by hand).
@@ -105,7 +121,7 @@ func (acting) apply(ctx context.Context, w *work, s Step) error {
 // undo acts only if something was taken back, or may have been by an earlier call: a
 // reload for nothing may cost visitors their requests.
 func (acting) undo(ctx context.Context, w *work, s Step) error {
-	if s.When == OnApply || !w.changed && !w.again && (w.giving || w.failed) {
+	if s.When == OnApply || w.unread || !w.changed && !w.again && (w.giving || w.failed) {
 		return nil
 	}
 	return w.act(ctx, s)

@@ -88,6 +88,49 @@ func TestActs(t *testing.T) {
 	}
 }
 
+// What an act says decides what the record says, and whether another act must follow.
+func TestActsThatFail(t *testing.T) {
+	t.Parallel()
+	p, ini := newTuned(t)
+	acts, answer := 0, error(nil)
+	deps := p.deps()
+	deps.Act = func(context.Context, json.RawMessage) error { acts++; return answer }
+	j, err := Open(p.journal, deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	busy := &UnbegunError{errors.New("too much is going on")}
+	for _, c := range []struct {
+		what   string
+		answer error
+		none   string
+		acts   int
+		state  State
+	}{
+		{"a reload that was not begun needs none to follow", busy, "", 1, Undone},
+		{"one that went wrong does", errors.New("a pool does not answer"), "", 2, Planned},
+		{"what was not begun is not done", busy, "it is over", 1, Undone},
+		{"what went wrong was done", errors.New("a pool does not answer"), "it is over", 1, Applied},
+	} {
+		change := p.tune()
+		change.Steps = []Step{ActStep(OnUndo, loads), change.Steps[0], ActStep(OnApply, loads)}
+		if c.none != "" {
+			change.UndoNone, change.Steps = c.none, change.Steps[2:]
+		}
+		change, err := j.Plan(change)
+		if err != nil {
+			t.Fatal(err)
+		}
+		acts, answer = 0, c.answer
+		if err := j.Apply(context.Background(), change.ID); !errors.Is(err, c.answer) {
+			t.Errorf("%s: %v", c.what, err)
+		}
+		if got := p.state(t, j, change.ID); got != c.state || acts != c.acts || read(t, ini) != iniBefore {
+			t.Errorf("%s: it is %s after %d acts, and holds %q", c.what, got, acts, read(t, ini))
+		}
+	}
+}
+
 func TestDue(t *testing.T) {
 	t.Parallel()
 	p, _ := newTuned(t)

@@ -130,13 +130,19 @@ func (j *Journal) Apply(ctx context.Context, id string) error {
 // giveUp leaves the site as found after Apply failed in one step.
 func (j *Journal) giveUp(c Change, failed int, why error) error {
 	note := "not applied: " + why.Error()
+	if c.UndoNone != "" && c.begun(failed, why) {
+		_, err := j.turn(c, Applied, "done, or begun, with an error: "+why.Error())
+		return err
+	}
 	if c.UndoNone != "" {
 		_, err := j.turn(c, Undone, note)
 		return err
 	}
 	var refused *RefusedError
+	var unbegun *UnbegunError
 	if !errors.As(why, &refused) {
-		return (&work{Journal: j, change: c, giving: true}).takeBack(note)
+		unread := errors.As(why, &unbegun) && !c.begun(failed, why)
+		return (&work{Journal: j, change: c, giving: true, unread: unread}).takeBack(note)
 	}
 	// A step that is refused has no effect; to look at it once more would only bring
 	// the same refusal. All others must be seen to have none.

@@ -21,6 +21,7 @@ type work struct {
 	again bool
 	// giving up a change in the midst of its steps, of which some may never have been done.
 	giving  bool
+	unread  bool // giving up before the act that was to make anybody take notice
 	changed bool // a file was put back
 	failed  bool // a step could not be undone
 	notes   []string
