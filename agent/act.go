@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"wpmend/agent/gateway"
+	"wpmend/agent/journal"
 	"wpmend/agent/remedy"
 )
 
@@ -29,7 +30,7 @@ func (a *Agent) act(ctx context.Context, what json.RawMessage) error {
 	case act.Do == remedy.PurgeCache && len(act.Caches) > 0:
 		dropped, err := gateway.Purge(ctx, act.Caches)
 		if err == nil && dropped == 0 {
-			err = errors.New("the files of the cache hold no error of the site; what nginx itself answered (502, 504) it keeps in its memory until fastcgi_cache_valid lets it go, or until it is restarted")
+			err = &journal.UnbegunError{Err: errors.New("the files of the cache hold no error of the site; what nginx itself answered (502, 504) it keeps in its memory until fastcgi_cache_valid lets it go, or until it is restarted")}
 		}
 		return err
 	case act.Do == remedy.RenewWorkers && act.Master != nil:

@@ -12,14 +12,19 @@ import (
 
 	"wpmend/agent/diagnose"
 	"wpmend/agent/journal"
+	"wpmend/agent/lock"
 	"wpmend/agent/remedy"
 	"wpmend/agent/site"
 	"wpmend/php/fpm"
 	"wpmend/php/process"
 )
 
-// sameAge is how far two readings of a worker's age may differ.
-const sameAge = 5 * time.Second
+const (
+	// sameAge is how far two readings of a worker's age may differ.
+	sameAge = 5 * time.Second
+	// masterTurn is how long is waited for another site's reload or restart of the same master.
+	masterTurn = 2 * time.Minute
+)
 
 // reloadFPM is the remedy for what a master keeps in its memory and reads anew.
 func (h *healing) reloadFPM(ctx context.Context) (done bool, err error) {
@@ -136,9 +141,13 @@ func (h *healing) endWorkers(ctx context.Context) (done bool, err error) {
 }
 
 // stuck are the workers that the facts call stuck and that are this site's, as far as
-// their script tells.
+// their script tells; where nothing tells, only if the whole pool is lost.
 func (h *healing) stuck() (found []remedy.Worker) {
+	lost := h.lostPool() != ""
 	for _, w := range h.facts.Pool.Workers {
+		if w.Script == "" && w.Dir == "" && !lost {
+			continue
+		}
 		if !w.Stuck || w.Script != "" && !h.site.Owns(w.Script) || w.Script == "" && w.Dir != "" && !h.site.Owns(w.Dir) {
 			continue
 		}
@@ -181,9 +190,16 @@ func (a *Agent) tell(ctx context.Context, format string, args ...any) {
 // actFPM carries out an act on a master. A master that does not run is not reloaded:
 // it will read its configuration when it starts.
 func (a *Agent) actFPM(ctx context.Context, act remedy.Act) error {
+	if act.Do != remedy.EndWorkers {
+		release, err := a.holdMaster(ctx, act.Master.Config)
+		if err != nil {
+			return &journal.UnbegunError{Err: err}
+		}
+		defer release()
+	}
 	m, up, err := act.Master.Running()
 	if err != nil {
-		return err
+		return &journal.UnbegunError{Err: err}
 	}
 	allow := fpm.Allow{Requests: act.Lose, Lost: act.Pool, Patience: time.Duration(a.config.Budget.Patience)}
 	if act.Force {
@@ -192,20 +208,47 @@ func (a *Agent) actFPM(ctx context.Context, act remedy.Act) error {
 	switch {
 	case act.Do == remedy.EndWorkers:
 		return a.endEach(ctx, m, act)
+	case act.Do == remedy.RestartFPM && up && act.Master.Process.PID != 0 && (m.Process.PID != act.Master.Process.PID || m.Process.Start != act.Master.Process.Start):
+		a.tell(ctx, "PHP-FPM with %s has been started anew meanwhile (process %d), so it is not restarted once more", m.Config, m.Process.PID)
+		return nil
 	case act.Do == remedy.RestartFPM && !up:
 		_, err := fpm.Start(ctx, m)
 		return err
 	case act.Do == remedy.RestartFPM:
 		e, err := m.Restart(ctx, allow)
 		a.tellEffect(ctx, "restart", e, err)
-		return err
+		return begun(e, err)
 	case !up:
 		a.tell(ctx, "PHP-FPM with %s does not run, so it is not reloaded", m.Config)
 		return nil
 	}
 	e, err := m.Reload(ctx, allow)
 	a.tellEffect(ctx, "reload", e, err)
+	return begun(e, err)
+}
+
+// begun marks the error of an act that was not taken at all: then there is no effect.
+func begun(e fpm.Effect, err error) error {
+	if err != nil && e.Cost.Why == "" {
+		return &journal.UnbegunError{Err: err}
+	}
 	return err
+}
+
+// holdMaster waits until nobody else reloads or restarts the master.
+func (a *Agent) holdMaster(ctx context.Context, config string) (release func(), err error) {
+	for since := time.Now(); ; {
+		release, err = a.acquire([]lock.Key{lock.Master(config)}, "touch "+config)
+		var held *lock.Held
+		if !errors.As(err, &held) || time.Since(since) > masterTurn {
+			return release, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 func (a *Agent) tellEffect(ctx context.Context, what string, e fpm.Effect, err error) {
@@ -216,24 +259,30 @@ func (a *Agent) tellEffect(ctx context.Context, what string, e fpm.Effect, err e
 	a.tell(ctx, "%s", strings.Join(append([]string{line}, e.Notes...), "; "))
 }
 
-// endEach ends workers one by one. One that has gone by itself since is well.
+// endEach ends workers one by one. One that has gone by itself since is well; one that
+// cannot be ended keeps none of the others.
 func (a *Agent) endEach(ctx context.Context, m fpm.Master, act remedy.Act) error {
 	var ended []string
+	var problems []error
 	for _, w := range act.Workers {
 		err := m.EndWorker(ctx, act.Pool, w.PID, w.Start)
 		if errors.Is(err, fpm.ErrNotWorker) {
 			continue
 		}
 		if err != nil {
-			return err
+			problems = append(problems, err)
+			continue
 		}
 		ended = append(ended, fmt.Sprint(w.PID))
 	}
 	slices.Sort(ended)
+	if len(ended) == 0 && problems != nil {
+		return errors.Join(problems...)
+	}
 	if len(ended) == 0 {
 		a.tell(ctx, "no worker had to be ended: all had moved on")
 		return nil
 	}
 	a.tell(ctx, "ended %s of pool %s (%s), each with the request that it was stuck at", remedy.Count(len(ended), "worker"), act.Pool, strings.Join(ended, ", "))
-	return nil
+	return errors.Join(problems...)
 }

@@ -2,10 +2,12 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,8 +15,11 @@ import (
 	"wpmend/agent/diagnose"
 	"wpmend/agent/history"
 	"wpmend/agent/journal"
+	"wpmend/agent/remedy"
+	"wpmend/agent/site"
 	"wpmend/packaging/lab"
 	"wpmend/php/fcgi"
+	"wpmend/php/fpm"
 	"wpmend/php/process"
 )
 
@@ -73,6 +78,63 @@ func (b *bench) story(r HealReport) string {
 		}
 	}
 	return strings.Join(lines, "\n")
+}
+
+// touchesInTurn: two sites of one master that want it restarted at the same time get one
+// restart; what was not begun touches nobody, and what went wrong after it had begun counts.
+func (b *bench) touchesInTurn() {
+	b.t.Helper()
+	m, up, err := b.site().Master.Running()
+	if err != nil || !up {
+		b.t.Fatalf("%v, %v", up, err)
+	}
+	before := b.FPMMaster()
+	act := remedy.Act{Do: remedy.RestartFPM, Master: &m, Force: true}
+	var both sync.WaitGroup
+	var errs [2]error
+	var told [2][]string
+	for i := range errs {
+		both.Go(func() { errs[i] = b.agent.actFPM(context.WithValue(b.t.Context(), toldKey{}, &told[i]), act) })
+	}
+	both.Wait()
+	b.must(errors.Join(errs[:]...))
+	story := strings.Join(append(told[0], told[1]...), "\n")
+	if strings.Count(story, "the restart ended") != 1 || strings.Count(story, "so it is not restarted once more") != 1 || b.FPMMaster() == before {
+		b.t.Errorf("two restarts at once: %q", story)
+	}
+	var unbegun *journal.UnbegunError
+	wrong := m
+	wrong.Config += ".none"
+	act.Do, act.Master = remedy.ReloadFPM, &wrong
+	b.must(b.agent.actFPM(b.t.Context(), act))
+	conf, err := os.ReadFile(m.Config)
+	b.must(err)
+	b.must(os.WriteFile(m.Config, append(conf, "nonsense\n"...), 0o644))
+	act.Master = &m
+	if err := b.agent.actFPM(b.t.Context(), act); !errors.As(err, &unbegun) {
+		b.t.Errorf("what its own test refuses: %v", err)
+	}
+	b.must(os.WriteFile(m.Config, conf, 0o644))
+}
+
+// Where nothing tells whose request a stuck worker is at, it is ended only if no other
+// site can be meant.
+func TestStuckOfSharedPool(t *testing.T) {
+	t.Parallel()
+	h := &healing{agent: &Agent{}, look: &look{site: site.Site{ID: "a", Root: "/srv/a", Pool: fpm.Pool{Name: "www"}}}}
+	h.facts.Pool.Workers = []diagnose.Worker{{PID: os.Getpid(), Stuck: true}}
+	h.agent.sites.Store("/srv/a", h.site)
+	if found := h.stuck(); len(found) != 1 {
+		t.Errorf("alone in its pool: %+v", found)
+	}
+	h.agent.sites.Store("/srv/b", site.Site{ID: "b", Root: "/srv/b", Pool: fpm.Pool{Name: "www"}})
+	if found := h.stuck(); len(found) != 0 {
+		t.Errorf("in a shared pool: %+v", found)
+	}
+	h.facts.Pool.Workers[0].Dir = "/srv/a"
+	if found := h.stuck(); len(found) != 1 {
+		t.Errorf("in its own folder: %+v", found)
+	}
 }
 
 func TestMendFPM(t *testing.T) {
@@ -150,6 +212,8 @@ func TestMendFPM(t *testing.T) {
 		t.Errorf("%+v", r.Changes[0])
 	}
 	b.status(200)
+
+	b.touchesInTurn()
 
 	// Twice an hour is enough.
 	master = b.FPMMaster()

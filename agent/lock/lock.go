@@ -56,6 +56,13 @@ func Database(identity string) Key {
 	return Key{file: "database-" + hex.EncodeToString(sum[:16]) + ".lock", what: "the database " + identity}
 }
 
+// Master is the key of a PHP-FPM master, by its configuration: its sites are healed side
+// by side, and each may want it restarted.
+func Master(config string) Key {
+	sum := sha256.Sum256([]byte(config))
+	return Key{file: "fpm-" + hex.EncodeToString(sum[:16]) + ".lock", what: "PHP-FPM with " + config}
+}
+
 // Held is the error of an actor who finds a lock taken. PID is 0 when the holder
 // could not be told.
 type Held struct {
