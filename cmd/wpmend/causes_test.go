@@ -72,7 +72,7 @@ var rows = []causeRow{
 	{cause: diagnose.GatewayTimeout, faults: []lab.Fault{lab.Slow, lab.ImpatientGateway}, sure: 0.7, slow: true},
 
 	// answer
-	{cause: diagnose.ResponseHeaderTooBig, faults: []lab.Fault{lab.Header9k}, sure: 0.9, ends: left, on: lab.Nginx, advises: []string{"fastcgi_buffer_size"}},
+	{cause: diagnose.ResponseHeaderTooBig, faults: []lab.Fault{lab.Header9k}, sure: 0.9, ends: healed, on: lab.Nginx, advises: []string{"fastcgi_buffer_size"}},
 	{cause: diagnose.InvalidHeader, faults: []lab.Fault{lab.BadHeader}, sure: 0.7},
 	{cause: diagnose.HtaccessBroken, faults: []lab.Fault{lab.ForeignHtaccess}, sure: 0.8, ends: left, on: lab.Apache, advises: []string{".htaccess", "php_value"}},
 

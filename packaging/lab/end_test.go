@@ -79,6 +79,11 @@ func TestCloseLeavesNothing(t *testing.T) {
 			}
 			wantHealthy(t, l, 0) // workers serve on without a master
 		},
+		"a small disk mounted": func(t *testing.T, l *Lab) {
+			if err := l.Break(0, SessionsFull, ""); err != nil {
+				t.Fatal(err)
+			}
+		},
 		"database and FPM stopped": func(t *testing.T, l *Lab) {
 			for _, stop := range []func() error{l.StopDB, l.StopFPM} {
 				if err := stop(); err != nil {

@@ -24,7 +24,7 @@ const (
 	Blank200 Fault = "blank200" // exits when included: 200 without a byte
 	Header9k Fault = "header9k" // sends a response header of 9 kB: nginx answers 502, FPM answers well
 
-	Slow        Fault = "slow"         // sleeps 2 s at init and is well then
+	Slow        Fault = "slow"         // sleeps 1.5 s at init and is well then
 	Work        Fault = "work"         // computes for 1.4 s of processor time at init and is well then
 	Greedy      Fault = "greedy"       // needs 64 MB of memory at init: 500 where the limit is lower
 	BadHeader   Fault = "bad-header"   // sends a status that is no number and a header without a colon: 502, and 500 from Apache
@@ -110,7 +110,7 @@ func (f Fault) body() (name, php string) {
 	case Blank200:
 		return "blank", "\texit;\n"
 	case Slow:
-		return "slow", "\tusleep( 2000000 );\n"
+		return "slow", "\tusleep( 1500000 );\n"
 	case Work:
 		// Processor time, which is what max_execution_time counts.
 		return "work", "\t$used = static fn() => getrusage()['ru_utime.tv_sec'] + getrusage()['ru_utime.tv_usec'] / 1e6;\n" +

@@ -99,6 +99,14 @@ func (l *Lab) fullGateway() (func() error, error) {
 		return nil, err
 	}
 	held := hold("tcp", l.Address+":80", connections, "GET / HTTP/1.1\r\nHost: "+l.sites[0].Domain+"\r\n")
+	// A visitor who is still let in, but for whom there is no connection to PHP, gets a 500; one who is not has no
+	// answer at all, which tells nobody anything.
+	for l.o.Gateway == Nginx && len(held) > 0 && l.ask(context.Background(), l.sites[0].URL+"/") != http.StatusInternalServerError {
+		last := len(held) - 1
+		held[last].Close()
+		held = held[:last]
+		time.Sleep(20 * time.Millisecond)
+	}
 	return func() error { return errors.Join(release(held), restore()) }, nil
 }
 
