@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/bits"
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"wpmend/agent/diagnose"
@@ -83,8 +85,8 @@ func (h *healing) ownFiles(ctx context.Context, lines []string) ([]remedy.OwnFil
 		if slices.ContainsFunc(files, func(f remedy.OwnFile) bool { return f.File == at.File }) {
 			continue
 		}
-		was, err := os.ReadFile(at.File)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		was, err := readOwn(at.File)
+		if err != nil {
 			return nil, err
 		}
 		files = append(files, remedy.OwnFile{DropIn: at, Was: was})
@@ -93,6 +95,27 @@ func (h *healing) ownFiles(ctx context.Context, lines []string) ([]remedy.OwnFil
 		return nil, errors.New("no vhost of the site is known that passes requests to PHP")
 	}
 	return files, nil
+}
+
+// readOwn reads a file of wpmend's own, nil if there is none. The folder may be a
+// customer's, who may have put anything there; the journal refuses to write in it.
+func readOwn(name string) ([]byte, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(err, fmt.Errorf("%s is no regular file: see who put it there", name))
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxOwnFile+1))
+	if err == nil && len(text) > maxOwnFile {
+		err = fmt.Errorf("%s has more than %d bytes", name, maxOwnFile)
+	}
+	return text, err
 }
 
 // tuning is what the first cause asks of the gateway.

@@ -3,11 +3,13 @@ package agent
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -165,6 +167,7 @@ func (b *bench) takesBack(id string) {
 	b.status(http.StatusOK)
 	// Healthy without it.
 	b.must(b.Mend(0))
+	b.takesBackInOrder(c)
 	inForce, err := b.agent.journal.InForce(c.SiteRoot)
 	if err != nil || len(inForce) != 1 {
 		b.t.Fatalf("%+v, %v", inForce, err)
@@ -183,6 +186,66 @@ func (b *bench) takesBack(id string) {
 	b.status(http.StatusOK)
 }
 
+// takesBackInOrder: what lies below a later change to the same file waits for that.
+func (b *bench) takesBackInOrder(c journal.Change) {
+	b.t.Helper()
+	name := filepath.Join(b.Dir, "stacked.conf")
+	var ids []string
+	for n, until := range []time.Time{time.Now().Add(-time.Second), time.Now().Add(3 * time.Second)} {
+		change, err := b.agent.journal.Plan(journal.Change{Site: c.Site, SiteRoot: c.SiteRoot, What: "test", Why: "test", Actor: "test", Until: until,
+			Steps: []journal.Step{journal.ReplaceHostFile(name, []byte{'a' + byte(n)})}})
+		b.must(err)
+		b.must(errors.Join(b.agent.journal.Apply(b.t.Context(), change.ID), b.agent.journal.Verified(change.ID)))
+		ids = append(ids, change.ID)
+	}
+	if taken, err := b.agent.TakeBack(b.t.Context()); err != nil || len(taken) != 0 {
+		b.t.Fatalf("what lies below was taken back first: %+v, %v", taken, err)
+	}
+	time.Sleep(time.Until(time.Now().Add(3 * time.Second)))
+	if taken, err := b.agent.TakeBack(b.t.Context()); err != nil || len(taken) != 2 || taken[0].ID != ids[1] || !taken[0].Undone || !taken[1].Undone {
+		b.t.Fatalf("%+v, %v", taken, err)
+	}
+	if _, err := os.Stat(name); !errors.Is(err, fs.ErrNotExist) {
+		b.t.Errorf("the file is left: %v", err)
+	}
+}
+
+// A customer's folder that the gateway's configuration includes may hold anything under
+// the name of wpmend's own file.
+func TestOwnFileIsNoTrap(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if text, err := readOwn(filepath.Join(dir, "none")); text != nil || err != nil {
+		t.Errorf("%q, %v", text, err)
+	}
+	name := func(n string) string { return filepath.Join(dir, n) }
+	if err := errors.Join(os.WriteFile(name("own"), []byte("x\n"), 0o600), syscall.Mkfifo(name("fifo"), 0o600), os.Symlink("/dev/zero", name("link")),
+		os.Mkdir(name("folder"), 0o700), os.WriteFile(name("large"), make([]byte, maxOwnFile+1), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := readOwn(name("own")); string(text) != "x\n" || err != nil {
+		t.Errorf("%q, %v", text, err)
+	}
+	for _, trap := range []string{"fifo", "link", "folder", "large"} {
+		if _, err := readOwn(name(trap)); err == nil {
+			t.Errorf("a %s is read", trap)
+		}
+	}
+}
+
+func TestWPCLI(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]bool{
+		"wp core update": true, "php /usr/local/bin/wp plugin update": true, "php8.2 -d memory_limit=1G -d x=y /usr/local/bin/wp core update": true,
+		"/usr/bin/php -dmemory_limit=1G wp-cli.phar cron": true, "php -c /etc/x wp-cli-2.9.phar": true,
+		"": false, "php": false, "php -d": false, "php -d wp=1 cron.php": false, "php-fpm: pool wp-x": false, "/usr/sbin/nginx": false,
+	} {
+		if got := wpCLI(strings.Fields(line)); got != want {
+			t.Errorf("%q: %v", line, got)
+		}
+	}
+}
+
 func (b *bench) endsMaintenance() {
 	b.t.Helper()
 	end := func(h *healing) (bool, error) { return h.endMaintenance(b.t.Context()) }
@@ -194,6 +257,9 @@ func (b *bench) endsMaintenance() {
 	b.must(os.Chtimes(name, was, was))
 	upgrade := filepath.Join(b.Site(0).Content, "upgrade", "akismet.5.0")
 	b.must(os.MkdirAll(upgrade, 0o755))
+	b.advised(b.heals(diagnose.Maintenance, end), "wp-content/upgrade/akismet.5.0")
+	// An update that unpacks for long changes what lies there, and no longer the folder.
+	b.must(os.Chtimes(filepath.Dir(upgrade), was, was))
 	b.advised(b.heals(diagnose.Maintenance, end), "wp-content/upgrade/akismet.5.0 was changed at")
 	b.must(os.Chtimes(upgrade, was, was))
 	before, err := os.ReadFile(name)

@@ -26,7 +26,8 @@ type TakenBack struct {
 // TakeBack undoes the verified changes whose term has come ("tuned until"), each under
 // its site's lock, and asks the site once afterwards. A site that fails without the
 // change gets it back for another term. A site that fails before, or that somebody is at
-// work on, is left as it is until the next call. The error holds what could not be read
+// work on, is left as it is until the next call, and so is a file that a later change has
+// replaced again. The error holds what could not be read
 // or undone.
 func (a *Agent) TakeBack(ctx context.Context) ([]TakenBack, error) {
 	due, err := a.journal.Due(time.Now())
@@ -63,6 +64,9 @@ func (a *Agent) takeBack(ctx context.Context, c journal.Change) (*TakenBack, err
 	if c, err = a.journal.Get(c.ID); err != nil || c.State != journal.Verified || c.Until.After(time.Now()) {
 		return nil, err
 	}
+	if a.covered(c) {
+		return nil, nil
+	}
 	targets := a.concerns(s, c)
 	if a.asked(ctx, s, targets).Outcome.Failing() {
 		return nil, nil
@@ -85,6 +89,23 @@ func (a *Agent) takeBack(ctx context.Context, c journal.Change) (*TakenBack, err
 	t.Undone, t.Until = false, again.Until
 	t.Note = fmt.Sprintf("without it the site answers %s, so it is in force again, as %s, until %s", after.Signature, again.ID, again.Until.Format(time.RFC3339))
 	return t, nil
+}
+
+// covered: a later change that is in force, perhaps of another site of the same pool, has
+// replaced a file that this one had replaced. It must go first: this one could only be
+// refused, and the undo of the later one would bring it back for good.
+func (a *Agent) covered(c journal.Change) bool {
+	later, err := a.journal.Since(c.Created)
+	if err != nil {
+		a.log.Warn("some records of the journal cannot be read", "err", err)
+	}
+	return slices.ContainsFunc(later, func(l journal.Change) bool {
+		return l.ID > c.ID && l.UndoNone == "" && l.State != journal.Undone && !l.Untouched && slices.ContainsFunc(l.Steps, func(over journal.Step) bool {
+			return over.File != nil && slices.ContainsFunc(c.Steps, func(s journal.Step) bool {
+				return s.File != nil && s.SiteRoot == over.SiteRoot && s.File.Host == over.File.Host && s.File.Path == over.File.Path
+			})
+		})
+	})
 }
 
 // concerns are the pages that a change is about: the front page, and what failed when it

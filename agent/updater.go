@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,8 +61,15 @@ func updates(script, uri string) bool {
 	return false
 }
 
-// wpCLI recognises wp-cli: "wp …", "php /usr/local/bin/wp …", "php wp-cli.phar …".
+// wpCLI recognises wp-cli: "wp …", "php /usr/local/bin/wp …", "php -d memory_limit=1G wp-cli.phar …".
 func wpCLI(argv []string) bool {
+	if len(argv) > 0 && strings.HasPrefix(filepath.Base(argv[0]), "php") {
+		for argv = argv[1:]; len(argv) > 0 && strings.HasPrefix(argv[0], "-"); argv = argv[1:] {
+			if slices.Contains([]string{"-d", "-c", "-z"}, argv[0]) && len(argv) > 1 {
+				argv = argv[1:]
+			}
+		}
+	}
 	for _, a := range argv[:min(3, len(argv))] {
 		if base := filepath.Base(a); base == "wp" || strings.HasPrefix(base, "wp-cli") {
 			return true

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"wpmend/php/process"
@@ -213,6 +214,24 @@ func TestPurge(t *testing.T) {
 	}
 	if n, err := Purge(t.Context(), caches); err != nil || n != 0 {
 		t.Errorf("without a folder: %d, %v", n, err)
+	}
+}
+
+// The gateway's workers own the folders, and may exchange one while it is walked.
+func TestPurgeWaitsForNobody(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	if err := syscall.Mkfifo(filepath.Join(dir, "0a"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	visit := func(name string) error { return fmt.Errorf("%s was visited", name) }
+	if err := (Cache{}).walk(root, "0a", nil, visit); !errors.Is(err, syscall.ENOTDIR) {
+		t.Errorf("a FIFO in the place of a folder: %v", err)
 	}
 }
 

@@ -103,7 +103,8 @@ func openCache(dir string) (*os.Root, error) {
 
 // walk visits the entries: files named by 32 hexadecimal digits, whose last digits name the folders above.
 func (c Cache) walk(root *os.Root, dir string, levels []int, visit func(name string) error) error {
-	f, err := root.Open(dir)
+	// Whoever owns the folder may have put a FIFO in the place of another meanwhile.
+	f, err := root.OpenFile(dir, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return err
 	}

@@ -21,9 +21,10 @@ const (
 	Always  When = "always"
 )
 
-// actTimeout bounds one act of an undo; [Deps].Act has bounds of its own, which are
-// shorter.
-const actTimeout = 3 * time.Minute
+// actTimeout bounds one act of an undo. [Deps].Act has bounds of its own, which are
+// shorter: a reload of PHP-FPM waits for its process_control_timeout, of some minutes on
+// some hosts, and one that is given up before leaves the undo without an end.
+const actTimeout = 20 * time.Minute
 
 // UnbegunError is an error of [Deps].Act that came before anything was set going. After
 // any other the act may have been done.
