@@ -16,7 +16,7 @@ import (
 // force for one PHP location.
 type DropIn struct {
 	File  string // absolute; it need not exist
-	Level string // "http", "server", "location" or "VirtualHost": whom it concerns
+	Level string // "http", "server", "location" or "VirtualHost": whom it concerns; and how many more include it
 	By    string // FILE:LINE of the include
 }
 
@@ -153,11 +153,31 @@ func (d *dump) dropIn(v Vhost, l PHPLocation, name string, directives []string, 
 		case d.budget < 0:
 			return DropIn{}, errors.New("the configuration is too large to be searched")
 		case at.File != "":
+			if n := d.includers(d.main.body, at.File, 0); n > 1 {
+				at.Level += fmt.Sprintf(", and %d more that include it", n-1)
+			}
+			if d.budget < 0 {
+				return DropIn{}, errors.New("the configuration is too large to be searched")
+			}
 			return at, nil
 		}
 	}
 	own := blocks[len(blocks)-1]
 	return DropIn{}, &NoDropInError{own.file.path, own.line, "nothing around that location includes a pattern of files"}
+}
+
+// includers counts the places that include a file: vhosts often share a folder of snippets.
+func (d *dump) includers(body []directive, file string, depth int) (n int) {
+	d.each(body, depth, func(b *directive) bool {
+		switch {
+		case b.isBlock && depth < maxDepth:
+			n += d.includers(b.block, file, depth+1)
+		case !b.isBlock && b.name == "include" && len(b.args) == 1 && globMatch(d.absolute(b.args[0]), file):
+			n++
+		}
+		return true
+	})
+	return n
 }
 
 // apacheDropIn looks at the text of the vhost: at the level of the server every vhost would be concerned.

@@ -42,9 +42,11 @@ fastcgi_pass unix:/a.sock;
 func TestDropIn(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ main, common, server, location, want string }{
-		"at the level of http":              {want: "/etc/nginx/conf.d/own.conf http /etc/nginx/nginx.conf:2"},
-		"in the server":                     {server: "include a/*.conf;", want: "/etc/nginx/a/own.conf server /etc/nginx/sites/a:3"},
-		"in the location":                   {server: "include a/*.conf;", location: "include b/*;", want: "/etc/nginx/b/own.conf location /etc/nginx/sites/a:5"},
+		"at the level of http": {want: "/etc/nginx/conf.d/own.conf http /etc/nginx/nginx.conf:2"},
+		"in the server":        {server: "include a/*.conf;", want: "/etc/nginx/a/own.conf server /etc/nginx/sites/a:3"},
+		"in the location":      {server: "include a/*.conf;", location: "include b/*;", want: "/etc/nginx/b/own.conf location /etc/nginx/sites/a:5"},
+		"in a folder that others share": {server: "include a/*.conf;", main: "http { include sites/a; server { include a/*.conf; } server { location /x { include a/own.conf; } } }",
+			want: "/etc/nginx/a/own.conf server, and 2 more that include it /etc/nginx/sites/a:3"},
 		"no folder for it":                  {server: "include gone/*.conf;", want: "/etc/nginx/conf.d/own.conf http /etc/nginx/nginx.conf:2"},
 		"a pattern that it does not match":  {server: "include a/*.inc;", want: "/etc/nginx/conf.d/own.conf http /etc/nginx/nginx.conf:2"},
 		"set in the location":               {location: "fastcgi_buffers 4 4k;", want: "/etc/nginx/sites/a:5 fastcgi_buffers is set there"},
