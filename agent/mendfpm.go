@@ -74,16 +74,18 @@ func (h *healing) touch(ctx context.Context, describe func(remedy.Touch) (journa
 	return h.tryFPM(ctx, change)
 }
 
-// lostPool is the site's pool, if all that runs there belongs to this failing site.
+// lostPool is the site's pool, if all that runs there belongs to this failing site or to
+// others that were asked and fail too. Of a large pool only some are asked.
 func (h *healing) lostPool() string {
-	alone := true
+	others := 0
 	h.agent.sites.Range(func(_, v any) bool {
 		s := v.(site.Site)
-		alone = s.ID == h.site.ID || s.Pool.Name != h.site.Pool.Name || s.Master.Config != h.site.Master.Config
-		return alone
+		if s.ID != h.site.ID && s.Pool.Name == h.site.Pool.Name && s.Master.Config == h.site.Master.Config {
+			others++
+		}
+		return true
 	})
-	next := h.facts.Next
-	if alone || next.Asked > 0 && next.Asked == next.Failing {
+	if h.facts.Next.Failing >= others {
 		return h.site.Pool.Name
 	}
 	return ""

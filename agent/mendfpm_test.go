@@ -131,6 +131,14 @@ func TestStuckOfSharedPool(t *testing.T) {
 	if found := h.stuck(); len(found) != 0 {
 		t.Errorf("in a shared pool: %+v", found)
 	}
+	h.facts.Next = diagnose.Neighbours{Asked: 1, Failing: 1}
+	if found := h.stuck(); len(found) != 1 || h.lostPool() != "www" {
+		t.Errorf("all of the pool fail: %+v", found)
+	}
+	h.agent.sites.Store("/srv/c", site.Site{ID: "c", Root: "/srv/c", Pool: fpm.Pool{Name: "www"}})
+	if found := h.stuck(); len(found) != 0 || h.lostPool() != "" {
+		t.Errorf("all that were asked fail: %+v", found)
+	}
 	h.facts.Pool.Workers[0].Dir = "/srv/a"
 	if found := h.stuck(); len(found) != 1 {
 		t.Errorf("in its own folder: %+v", found)
