@@ -1,11 +1,13 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -75,20 +77,25 @@ func (h *healing) touch(ctx context.Context, describe func(remedy.Touch) (journa
 }
 
 // lostPool is the site's pool, if all that runs there belongs to this failing site or to
-// others that were asked and fail too. Of a large pool only some are asked.
+// others that were asked and fail too. Of a large pool only some are asked, and what is no
+// WordPress, or not in wpmend's care, shows by its scripts alone.
 func (h *healing) lostPool() string {
-	others := 0
+	known := []site.Site{h.site}
 	h.agent.sites.Range(func(_, v any) bool {
 		s := v.(site.Site)
 		if s.ID != h.site.ID && s.Pool.Name == h.site.Pool.Name && s.Master.Config == h.site.Master.Config {
-			others++
+			known = append(known, s)
 		}
 		return true
 	})
-	if h.facts.Next.Failing >= others {
-		return h.site.Pool.Name
+	foreign := slices.ContainsFunc(h.facts.Pool.Workers, func(w diagnose.Worker) bool {
+		at := cmp.Or(w.Script, w.Dir)
+		return w.Busy && filepath.IsAbs(at) && !slices.ContainsFunc(known, func(s site.Site) bool { return s.Owns(at) })
+	})
+	if foreign || h.facts.Next.Failing < len(known)-1 {
+		return ""
 	}
-	return ""
+	return h.site.Pool.Name
 }
 
 // mayTouch refuses a master that was reloaded or restarted too often within the last

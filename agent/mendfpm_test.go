@@ -127,6 +127,11 @@ func TestStuckOfSharedPool(t *testing.T) {
 	if found := h.stuck(); len(found) != 1 {
 		t.Errorf("alone in its pool: %+v", found)
 	}
+	h.facts.Pool.Workers = append(h.facts.Pool.Workers, diagnose.Worker{Busy: true, Script: "/usr/share/phpmyadmin/index.php"})
+	if found := h.stuck(); len(found) != 0 || h.lostPool() != "" {
+		t.Errorf("beside something that is no site: %+v", found)
+	}
+	h.facts.Pool.Workers = h.facts.Pool.Workers[:1]
 	h.agent.sites.Store("/srv/b", site.Site{ID: "b", Root: "/srv/b", Pool: fpm.Pool{Name: "www"}})
 	if found := h.stuck(); len(found) != 0 {
 		t.Errorf("in a shared pool: %+v", found)
