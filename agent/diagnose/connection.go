@@ -23,6 +23,9 @@ func (s Socket) failedDial(errnos ...syscall.Errno) bool {
 	return false
 }
 
+// listening: by the kernel's word somebody listens there.
+func (s Socket) listening() bool { return s.Queue >= 0 && s.Backlog > 0 }
+
 // timedOut reports a connection that nobody answered.
 func timedOut(err error) bool {
 	var slow interface{ Timeout() bool }
@@ -41,13 +44,17 @@ func firewall(f Facts) (Cause, bool) {
 	if server {
 		what, err = f.Server.Listen, f.Server.Dial
 	}
-	listens := server && f.Server.PID != 0 || pool && (f.Socket.Queue >= 0 && f.Socket.Backlog > 0 || f.Pool.PID != 0)
+	listens := server && f.Server.PID != 0 || pool && (f.Socket.listening() || f.Pool.PID != 0)
 	switch {
 	case len(f.Host.Filters) > 0 && (listens || timedOut(err)):
 		c.Confidence = 0.97
 		for _, rule := range f.Host.Filters {
 			c.say(f, "packet filter", "%s", rule)
 		}
+	case pool && !server && f.Socket.fits() && f.Socket.listening() && f.Socket.Queue == 0:
+		// Whoever listens with an empty queue takes connections, unless something stands in between.
+		c.Confidence = 0.9
+		c.say(f, "socket", "the kernel has a listener at %s and nobody waits there, and yet a connection to it fails: only a packet filter does that", f.Socket.Address)
 	case timedOut(err) && f.Host.FiltersUnread != "":
 		c.Confidence = textOnly
 		c.say(f, "packet filter", "it could not be read: %s", f.Host.FiltersUnread)
@@ -110,7 +117,8 @@ func socketMissing(f Facts) (Cause, bool) {
 }
 
 func staleSocket(f Facts) (Cause, bool) {
-	if f.Pool.PID == 0 || !f.Socket.fits() || f.Socket.Address == "" || f.Socket.Unix && !f.Socket.Exists || !f.Socket.failedDial(syscall.ECONNREFUSED) {
+	if f.Pool.PID == 0 || !f.Socket.fits() || f.Socket.Address == "" || f.Socket.Unix && !f.Socket.Exists || !f.Socket.failedDial(syscall.ECONNREFUSED) ||
+		!f.Socket.Unix && f.Socket.listening() {
 		return Cause{}, false
 	}
 	c := Cause{Cause: StaleSocket, Confidence: 0.97, Remedy: new(RemedyRestartFPM), Evidence: f.connectFailures(syscall.ECONNREFUSED)}

@@ -110,13 +110,14 @@ var rows = []causeRow{
 
 // overTCP are those that only a pool with a port can have.
 var overTCP = []causeRow{
+	{cause: diagnose.Firewall, faults: []lab.Fault{lab.FirewallReject}, sure: 0.85, ends: left},
+	{cause: diagnose.Firewall, faults: []lab.Fault{lab.FirewallDrop}, sure: 0.85, ends: left},
 	{cause: diagnose.ClientDisallowed, faults: []lab.Fault{lab.ClientsDisallowed}, sure: 0.8, ends: left, advises: []string{"listen.allowed_clients"}},
 }
 
 // elsewhere are the causes that other tests bring about, or none, and why.
 var elsewhere = map[string]string{
 	diagnose.UpstreamUnresolved: "a vhost that asks at a name counts as asking another machine, so its site is not listed: parsed only; packaging/lab shows both servers' symptom",
-	diagnose.Firewall:           "a lab's rule is for its own address alone (ip daddr), a condition that the reader of rules does not follow yet: parsed only; packaging/lab shows both servers' symptom",
 	diagnose.FPMOOMKilled:       "needs a unit with a memory limit under a real systemd: agent/remedy's and php/fpm's tests in a machine of their own",
 	diagnose.FPMStartLimit:      "needs systemd: php/fpm's tests in a machine of their own",
 	diagnose.Overload:           "a machine that others use cannot be overloaded on purpose: parsed only",

@@ -475,8 +475,8 @@ func TestPrepend(t *testing.T) {
 	s.must(s.ReloadFPM(context.Background())) // workers remember for five minutes that there was none
 	broken := s.snapshot()
 	h, r := s.heal(4)
-	if len(h.Culprits) != 1 || h.Culprits[0].Component != "prepend:wordfence-waf.php" || !strings.Contains(strings.Join(h.Advice, " "), ".user.ini") {
-		t.Errorf("want prepend:wordfence-waf.php named and .user.ini in the advice: %s", r)
+	if len(h.Causes) == 0 || h.Causes[0].Cause != "prepend-missing" || !strings.Contains(h.Causes[0].Advice, root+"/wordfence-waf.php") || !strings.Contains(h.Causes[0].Advice, root+"/.user.ini") {
+		t.Errorf("want the missing file named, and where it is asked for: %s", r)
 	}
 	s.wantSnapshot(broken)
 }

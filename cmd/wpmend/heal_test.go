@@ -318,7 +318,7 @@ func TestHealStartsFPM(t *testing.T) {
 // Whoever has never seen FPM running cannot start it, and says at once which it is.
 func TestHealFPMNeverSeen(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, lab.Options{Plugins: 3})
+	s := newStage(t, lab.Options{Plugins: 3, UID: 4711}) // no pool of another lab may be taken for its own
 	s.breakBy(lab.FPMStopped, "")
 	before := s.snapshot()
 	var h healJSON
