@@ -58,6 +58,37 @@ func TestRestartIsBroughtToItsEnd(t *testing.T) {
 	}
 }
 
+// A request that hangs in a pool that is lost anyway does not keep the other pools from serving until the time is up.
+func TestNobodyWaitsForTheLost(t *testing.T) {
+	t.Parallel()
+	m, dir := busyPool(t, "pm.max_children = 2\n[global]\nprocess_control_timeout = 60s")
+	for _, name := range []string{"reload", "restart"} {
+		gone := make(chan error, 1)
+		go func() {
+			_, err := ask(t, dir+"/live.sock", dir+"/x.php", "50000")
+			gone <- err
+		}()
+		now, _, err := m.Running()
+		if err != nil {
+			t.Fatal(err)
+		}
+		atWork(t, now, 1)
+		act := now.Reload
+		if name == "restart" {
+			act = now.Restart
+		}
+		e, err := act(context.Background(), Allow{Lost: "www"})
+		if err != nil || e.Ended != 1 || e.Pause >= e.Cost.Within {
+			t.Errorf("%s: %+v, %v", name, e, err)
+		}
+		if err := <-gone; err == nil {
+			t.Errorf("%s: the request ended well", name)
+		}
+		m = e.Master
+		says(t, dir+"/live.sock", dir+"/x.php")
+	}
+}
+
 // A container's start script often starts something and then becomes PHP-FPM, whose child that is from then on.
 func TestOtherChildrenAreNoWorkers(t *testing.T) {
 	t.Parallel()

@@ -80,12 +80,19 @@ func (l *leaving) close() {
 }
 
 // wait waits until all workers have gone, and counts those whose request did not get to its own end: within is how
-// long FPM lets them finish.
+// long FPM lets them finish. As long as one is left no pool of the master serves; so once all that are left are lost
+// anyway, nobody waits for them any more: the one that hangs is often the very reason.
 func (l *leaving) wait(ctx context.Context, within time.Duration) (ended int, err error) {
-	left := slices.Clone(l.workers)
+	left, forsaken := slices.Clone(l.workers), false
 	for len(left) > 0 {
 		if err := ctx.Err(); err != nil {
 			return ended, fmt.Errorf("worker %d does not end: %w", left[0].pid, err)
+		}
+		if !forsaken && time.Since(l.begun) >= lull && !slices.ContainsFunc(left, func(w leaver) bool { return !w.lost }) {
+			if err := kill(left); err != nil {
+				return ended, err
+			}
+			forsaken = true
 		}
 		fds := make([]unix.PollFd, len(left))
 		for i, w := range left {
@@ -94,7 +101,7 @@ func (l *leaving) wait(ctx context.Context, within time.Duration) (ended int, er
 		if _, err := unix.Poll(fds, int(look/time.Millisecond)); err != nil && !errors.Is(err, unix.EINTR) {
 			return ended, fmt.Errorf("wait for the workers: %w", err)
 		}
-		late := time.Since(l.begun) >= within
+		late := forsaken || time.Since(l.begun) >= within
 		var still []leaver
 		for i, w := range left {
 			switch {
@@ -110,9 +117,11 @@ func (l *leaving) wait(ctx context.Context, within time.Duration) (ended int, er
 }
 
 // kill ends what has not gone by itself.
-func (l *leaving) kill() error {
+func (l *leaving) kill() error { return kill(l.workers) }
+
+func kill(workers []leaver) error {
 	var errs []error
-	for _, w := range l.workers {
+	for _, w := range workers {
 		if err := unix.PidfdSendSignal(w.fd, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
 			errs = append(errs, fmt.Errorf("end worker %d: %w", w.pid, err))
 		}

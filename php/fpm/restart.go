@@ -59,10 +59,9 @@ func (m Master) Restart(ctx context.Context, allow Allow) (Effect, error) {
 	c.Lost += c.Waiting
 	c.Why = c.words("a restart")
 	e := Effect{Cost: c}
-	within := time.Duration(0)
+	finished := false
 	if c.Kept && c.Running > 0 {
-		within = c.Within
-		if err := m.finish(ctx, within); err != nil {
+		if e.Ended, finished, err = m.finish(ctx, watch, c.Within); err != nil {
 			return e, fmt.Errorf("restart php-fpm (%s): %w", m.Config, err)
 		}
 	}
@@ -74,18 +73,27 @@ func (m Master) Restart(ctx context.Context, allow Allow) (Effect, error) {
 	if err != nil {
 		return e, fmt.Errorf("php-fpm (%s) was restarted, but %w%s", m.Config, err, m.saidSince(mark))
 	}
-	e.Ended, err = watch.wait(ctx, within)
 	e.Pause = time.Since(watch.begun)
+	if !finished {
+		e.Ended, err = watch.wait(ctx, 0)
+	}
 	return e, err
 }
 
-// finish lets the master end after its running requests, for as long as it lets them.
-func (m Master) finish(ctx context.Context, within time.Duration) error {
+// finish lets the master end after its running requests, for as long as it lets them; ended are those that did not
+// get to their own end, if all workers have gone.
+func (m Master) finish(ctx context.Context, watch *leaving, within time.Duration) (ended int, all bool, err error) {
 	if err := signal(m.Process, unix.SIGQUIT); err != nil {
-		return err
+		return 0, false, err
 	}
-	_, err := m.gone(ctx, within+2*time.Second)
-	return err
+	limited, cancel := context.WithTimeout(ctx, within+2*time.Second)
+	defer cancel()
+	ended, err = watch.wait(limited, within)
+	if all = err == nil; !all && limited.Err() == nil {
+		return ended, false, err
+	}
+	_, err = m.gone(ctx, 2*time.Second)
+	return ended, all, err
 }
 
 // gone waits for the end of the master, for so long at most.
