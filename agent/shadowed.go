@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"wpmend/agent/bisect"
 	"wpmend/agent/config"
@@ -88,8 +89,26 @@ func (a *Agent) searchIn(ctx context.Context, l *look, sh *soon, weights map[str
 		return found{}, sh.err
 	}
 	defer func() { f.changed = a.changedOptions(ctx, l.site, before) }()
-	return a.search(ctx, l, &shadowed{look: l, shadow: sh.shadow, hold: a.config.Search.Outgoing == config.HoldOutgoing}, weights, rate)
+	most := steadySearch
+	if rate > 0 {
+		most = rareSearch
+	}
+	searching, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	f, err = a.search(searching, l, &shadowed{look: l, shadow: sh.shadow, hold: a.config.Search.Outgoing == config.HoldOutgoing}, weights, rate)
+	if err != nil && ctx.Err() == nil && searching.Err() != nil {
+		f.Finding, f.Explanation = bisect.Undecided, fmt.Sprintf("the search did not come to an end within %s: its answers contradict each other", most)
+		f.Culprits, err = []bisect.Culprit{}, nil
+	}
+	return f, err
 }
+
+// How long a search may take: of a site that always fails, and of one that fails now and
+// then, where many answers are needed for the odds.
+const (
+	steadySearch = 3 * time.Minute
+	rareSearch   = 30 * time.Minute
+)
 
 // rawOptions is a digest of each stored option. The private copy of the pool refuses
 // every write of the site's code; whether any got round that is looked at afterwards.
