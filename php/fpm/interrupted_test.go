@@ -20,10 +20,19 @@ func TestRestartIsBroughtToItsEnd(t *testing.T) {
 	m, dir := busyPool(t, "pm.max_children = 4\n[global]\nprocess_control_timeout = 10s")
 	answer := make(chan error, 1)
 	go func() {
-		_, err := ask(t, dir+"/live.sock", dir+"/x.php", "1500")
+		_, err := ask(t, dir+"/live.sock", dir+"/x.php", "4000")
 		answer <- err
 	}()
 	atWork(t, m, 1)
+	workers := func(enough func(n int) bool) {
+		t.Helper()
+		for deadline := time.Now().Add(10 * time.Second); !enough(m.workersOf("www")); time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("there are %d workers", m.workersOf("www"))
+			}
+		}
+	}
+	workers(func(n int) bool { return n == 4 })
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
@@ -31,11 +40,7 @@ func TestRestartIsBroughtToItsEnd(t *testing.T) {
 		done <- err
 	}()
 	// SIGQUIT ends the idle workers at once.
-	for deadline := time.Now().Add(10 * time.Second); m.workersOf("www") > 1; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the restart does not begin")
-		}
-	}
+	workers(func(n int) bool { return n <= 1 })
 	cancel()
 	if err := <-done; err != nil {
 		t.Errorf("a restart that had begun: %v", err)
