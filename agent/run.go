@@ -48,6 +48,9 @@ func (a *Agent) Run(ctx context.Context) error {
 		probes: make(chan struct{}, probesAtOnce), visits: make(chan struct{}, visitsAtOnce), incidents: make(chan struct{}, a.config.Watch.Incidents), rare: make(chan struct{}, 1)}
 	defer w.work.Wait()
 	w.startFollowing(ctx)
+	if !observe {
+		w.work.Go(func() { w.keep(ctx) })
+	}
 	for {
 		if time.Now().After(w.discovery) {
 			if err := w.discover(ctx); err != nil {

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -185,4 +187,24 @@ func TestRunObserves(t *testing.T) {
 	if record := s.journal(); strings.Contains(record, "{") {
 		t.Errorf("the journal holds a change: %s", record)
 	}
+}
+
+// A limit that was set for a time is taken back by the service, and the file is as it
+// was before.
+func TestRunEndsTerms(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, lab.Options{Plugins: 1})
+	file := filepath.Join(s.Site(0).Root, ".user.ini")
+	const before = "; the owner's own\nprecision = 12\n"
+	s.write(file, before)
+	s.json("php", "limits", s.domain(), "--set", "max_execution_time=45", "--for", "1s").exits(exitDone)
+	if text, err := os.ReadFile(file); err != nil || !strings.Contains(string(text), "max_execution_time = 45") {
+		t.Fatalf("%q, %v: want the limit set", text, err)
+	}
+	time.Sleep(2 * time.Second) // its term has come when the service starts
+	v := s.serve()
+	v.until("the term's end", time.Minute, func() bool {
+		text, err := os.ReadFile(file)
+		return err == nil && string(text) == before
+	})
 }
