@@ -70,8 +70,7 @@ func apacheMasters(procs []process.Process) []process.Process {
 	var found []process.Process
 	for _, p := range procs {
 		exe, ok := programs[p.PID]
-		// For a moment of a graceful restart a master has no children; then a daemon's parent tells it from `apache2 -t`.
-		if ok && (children[child{p.PID, exe}] || p.PPID == 1) && programs[p.PPID] != exe {
+		if ok && children[child{p.PID, exe}] && programs[p.PPID] != exe {
 			found = append(found, p)
 		}
 	}
