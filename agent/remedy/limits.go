@@ -36,7 +36,7 @@ type Limits struct {
 	Now      time.Time
 }
 
-// Change describes setting the limits: the files, and then what makes FPM read them, in both directions.
+// Change describes setting the limits: the file or files, and then what makes FPM read them, in both directions.
 func (l Limits) Change(s site.Site) (journal.Change, error) {
 	c := journal.Change{Site: s.ID, SiteRoot: s.Root, Incident: l.Incident, Why: l.Why, Actor: l.Actor, Until: l.Until}
 	var where []string
@@ -50,14 +50,12 @@ func (l Limits) Change(s site.Site) (journal.Change, error) {
 		where = append(where, said(l.PHP)+" in "+path.Join(s.Root, l.UserINI))
 	}
 	if len(l.Pool) > 0 {
-		files, err := l.poolFiles(s)
+		file, text, err := l.poolFile(s)
 		if err != nil {
 			return journal.Change{}, err
 		}
-		for _, f := range files {
-			c.Steps = append(c.Steps, journal.ReplaceHostFile(f.path, f.text))
-			where = append(where, said(f.settings)+" in "+f.path)
-		}
+		c.Steps = append(c.Steps, journal.ReplaceHostFile(file, text))
+		where = append(where, said(l.Pool)+" in "+file)
 	}
 	if len(c.Steps) == 0 {
 		return journal.Change{}, errors.New("no limit is to be set")
