@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"math/bits"
 	"os"
+	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -17,6 +19,7 @@ import (
 	"wpmend/agent/gateway"
 	"wpmend/agent/journal"
 	"wpmend/agent/remedy"
+	"wpmend/wp"
 )
 
 const (
@@ -145,6 +148,11 @@ func (h *healing) endMaintenance(ctx context.Context) (done bool, err error) {
 	case time.Since(written) < forgotten:
 		return true, h.advise(ctx, fmt.Sprintf("The .maintenance file was written %s ago, so an update may be under way; after %s wpmend moves it aside.", time.Since(written).Round(time.Second), forgotten))
 	}
+	if meant, err := h.meant(); err != nil {
+		return true, h.advise(ctx, "The .maintenance file cannot be read: "+err.Error())
+	} else if meant {
+		return true, h.advise(ctx, "The .maintenance file was written by hand, to last: WordPress' own updater writes a number there. Whoever put it there removes it.")
+	}
 	busy, err := h.updater()
 	if err != nil {
 		return true, h.advise(ctx, "Whether an update is under way cannot be told: "+err.Error())
@@ -157,6 +165,20 @@ func (h *healing) endMaintenance(ctx context.Context) (done bool, err error) {
 		return true, h.refuse(ctx, err)
 	}
 	return h.try(ctx, []journal.Change{change})
+}
+
+// byUpdater is what WP_Upgrader::maintenance_mode writes.
+var byUpdater = regexp.MustCompile(`^<\?php \$upgrading = \d+; \?>\s*$`)
+
+// meant says that somebody switched maintenance on by hand.
+func (h *healing) meant() (bool, error) {
+	tree, err := wp.OpenTree(h.site.Root, h.site.Owner)
+	if err != nil {
+		return false, err
+	}
+	defer tree.Close()
+	text, err := tree.ReadHead(path.Join(h.site.Core, ".maintenance"), 1<<10)
+	return !byUpdater.Match(text), err
 }
 
 // purgeCache drops the errors that the gateway's cache holds for the site.

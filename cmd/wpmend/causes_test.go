@@ -92,6 +92,7 @@ var rows = []causeRow{
 	// WordPress
 	{cause: diagnose.Maintenance, faults: []lab.Fault{lab.Maintenance}, sure: 0.9, ends: left},
 	{cause: diagnose.Maintenance, faults: []lab.Fault{lab.MaintenanceForgotten}, sure: 0.9, ends: healed},
+	{cause: diagnose.Maintenance, faults: []lab.Fault{lab.MaintenanceMeant}, sure: 0.9, ends: left, advises: []string{".maintenance"}},
 	{cause: diagnose.UpdateBroken, faults: []lab.Fault{lab.HalfUpdated, lab.UpgradeTrace}, sure: 0.5, ends: left, advises: []string{"upgrade"}},
 	{cause: diagnose.CoreDamaged, faults: []lab.Fault{lab.CoreTruncated}, sure: 0.4, ends: left, advises: []string{"wp-settings.php"}},
 	{cause: diagnose.ConfigBroken, faults: []lab.Fault{lab.ConfigUnparsable}, sure: 0.9, ends: left, advises: []string{"wp-config.php"}},

@@ -66,6 +66,7 @@ func TestCauseFaults(t *testing.T) {
 				{faults: []Fault{TableCrashed}, nginx: symptom{500, "", ""}, apache: symptom{500, "", ""}},
 				{faults: []Fault{TableMissing}, nginx: symptom{500, "", ""}, apache: symptom{500, "", ""}},
 				{faults: []Fault{MaintenanceForgotten}, nginx: symptom{503, "", ""}, apache: symptom{503, "", ""}},
+				{faults: []Fault{MaintenanceMeant}, nginx: symptom{503, "", ""}, apache: symptom{503, "", ""}},
 				{faults: []Fault{CoreTruncated}, nginx: symptom{500, l.GatewayErrorLog(0), `PHP Fatal error:  .*wp-blog-header\.php`}, apache: symptom{500, l.GatewayErrorLog(0), `PHP Fatal error:  .*wp-blog-header\.php`}},
 				{faults: []Fault{ConfigUnparsable}, nginx: symptom{500, l.GatewayErrorLog(0), `PHP Parse error:  .*wp-config\.php`}, apache: symptom{500, l.GatewayErrorLog(0), `PHP Parse error:  .*wp-config\.php`}},
 				{faults: []Fault{ConfigUnreadable}, nginx: symptom{500, l.GatewayErrorLog(0), `wp-config\.php.*Permission denied`}, apache: symptom{500, l.GatewayErrorLog(0), `wp-config\.php.*Permission denied`}},

@@ -140,7 +140,7 @@ func Faults() []Fault {
 		FPMStopped, FPMBroken, FPMUserMissing, PoolBusy, WorkersStuck, OPcachePoisoned, TerminateSoon, ExecuteSoon, LittleMemory,
 		SessionsFull, SessionInodes,
 		DatabaseDown, DatabaseBusy, DatabasePassword, DatabaseMissing, TableCrashed, TableMissing,
-		Maintenance, MaintenanceForgotten, CoreTruncated, UpgradeTrace, ConfigUnparsable, ConfigUnreadable, ConfigMissing, ThemeGone, ThemeUnparsable, MustUnparsable, PrependGone, RedisDown,
+		Maintenance, MaintenanceForgotten, MaintenanceMeant, CoreTruncated, UpgradeTrace, ConfigUnparsable, ConfigUnreadable, ConfigMissing, ThemeGone, ThemeUnparsable, MustUnparsable, PrependGone, RedisDown,
 	}
 }
 

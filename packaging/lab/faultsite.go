@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -10,17 +11,20 @@ import (
 
 // The faults that lie in WordPress and its files.
 const (
-	MaintenanceForgotten Fault = "maintenance-forgotten" // a .maintenance file of an update that broke off an hour ago: 503
-	CoreTruncated        Fault = "core-truncated"        // wp-settings.php is cut to nothing, as on a full disk: 500
-	UpgradeTrace         Fault = "upgrade-trace"         // what an update of a plugin unpacks first lies there, fresh
-	ConfigUnparsable     Fault = "config-unparsable"     // wp-config.php does not parse: 500
-	ConfigUnreadable     Fault = "config-unreadable"     // PHP may not read wp-config.php: 500
-	ConfigMissing        Fault = "config-missing"        // there is no wp-config.php: the way to WordPress' installer
-	ThemeGone            Fault = "theme-gone"            // the active theme's folder is gone: 200 without a byte
-	ThemeUnparsable      Fault = "theme-unparsable"      // functions.php of the active theme does not parse: 500
-	MustUnparsable       Fault = "must-unparsable"       // a new must-use plugin does not parse: 500
-	PrependGone          Fault = "prepend-gone"          // .user.ini has PHP load a file that is gone: 500
-	RedisDown            Fault = "redis-down"            // the object cache's drop-in cannot reach its server: 500
+	// A .maintenance file of an update that broke off an hour ago, when the clock was two hours ahead: WordPress ends the
+	// state by itself only by the number that its updater writes. 503
+	MaintenanceForgotten Fault = "maintenance-forgotten"
+	MaintenanceMeant     Fault = "maintenance-meant" // one that somebody wrote by hand an hour ago, to last: 503
+	CoreTruncated        Fault = "core-truncated"    // wp-settings.php is cut to nothing, as on a full disk: 500
+	UpgradeTrace         Fault = "upgrade-trace"     // what an update of a plugin unpacks first lies there, fresh
+	ConfigUnparsable     Fault = "config-unparsable" // wp-config.php does not parse: 500
+	ConfigUnreadable     Fault = "config-unreadable" // PHP may not read wp-config.php: 500
+	ConfigMissing        Fault = "config-missing"    // there is no wp-config.php: the way to WordPress' installer
+	ThemeGone            Fault = "theme-gone"        // the active theme's folder is gone: 200 without a byte
+	ThemeUnparsable      Fault = "theme-unparsable"  // functions.php of the active theme does not parse: 500
+	MustUnparsable       Fault = "must-unparsable"   // a new must-use plugin does not parse: 500
+	PrependGone          Fault = "prepend-gone"      // .user.ini has PHP load a file that is gone: 500
+	RedisDown            Fault = "redis-down"        // the object cache's drop-in cannot reach its server: 500
 )
 
 // siteFault breaks the site's own files; ok is false for other faults.
@@ -31,9 +35,11 @@ func (l *Lab) siteFault(site int, f Fault) (undo func() error, ok bool, err erro
 	}
 	switch f {
 	case Maintenance:
-		undo, err = l.maintenance(s, 0)
+		undo, err = l.maintenance(s, 0, fmt.Sprint(time.Now().Unix()))
 	case MaintenanceForgotten:
-		undo, err = l.maintenance(s, time.Hour)
+		undo, err = l.maintenance(s, time.Hour, fmt.Sprint(time.Now().Add(time.Hour).Unix()))
+	case MaintenanceMeant:
+		undo, err = l.maintenance(s, time.Hour, "time()")
 	case CoreTruncated:
 		undo, err = l.edit(s.Core, "wp-settings.php", func(string) string { return "" })
 	case UpgradeTrace:
@@ -120,9 +126,10 @@ func (l *Lab) activeTheme(s Site) (string, error) {
 
 // maintenance puts the file there that WordPress' updater writes, of some time ago:
 // computed anew on each request, its own date never lets it end.
-func (l *Lab) maintenance(s Site, ago time.Duration) (func() error, error) {
+func (l *Lab) maintenance(s Site, ago time.Duration, upgrading string) (func() error, error) {
 	file := filepath.Join(s.Core, ".maintenance")
-	if err := os.WriteFile(file, []byte("<?php $upgrading = time();\n"), 0o644); err != nil {
+	// As WP_Upgrader::maintenance_mode writes it.
+	if err := os.WriteFile(file, []byte("<?php $upgrading = "+upgrading+"; ?>"), 0o644); err != nil {
 		return nil, err
 	}
 	undo := func() error {
