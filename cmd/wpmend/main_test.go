@@ -44,8 +44,8 @@ func TestMain(m *testing.M) {
 }
 
 // slots bounds how many labs stand at once, whatever -parallel says: the machines
-// that run these tests have two cores.
-var slots = make(chan struct{}, 2)
+// that run these tests have two cores, and much of the time is waiting.
+var slots = make(chan struct{}, 3)
 
 // stage is a lab and a wpmend that knows nothing but it.
 type stage struct {
