@@ -16,7 +16,7 @@ func TestHostileServer(t *testing.T) {
 	t.Run("too many connections", func(t *testing.T) {
 		t.Parallel()
 		_, err := OpenDatabase(context.Background(), fake(t, errPacket(1040, "Too many connections"), nil), "")
-		if !errors.Is(err, ErrDatabaseDown) || !strings.HasSuffix(err.Error(), "(Error 1040: Too many connections): it has too many connections") {
+		if !errors.Is(err, ErrDatabaseDown) || !errors.Is(err, ErrDatabaseBusy) || !strings.Contains(err.Error(), "(Error 1040: Too many connections): raise max_connections") {
 			t.Error(err)
 		}
 	})

@@ -22,9 +22,12 @@ func fpmDown(f Facts) (Cause, bool) {
 		c.say(f, "process list", "no PHP-FPM master with %s runs", f.Pool.Config)
 		u := unit(f.Pool.Unit, "php-fpm")
 		c.advise("Start it: systemctl start %s. Why it ended: systemctl status %s; journalctl -u %s -n 50.", u, u, u)
-	case asked != "" && f.Socket.Dial != nil && len(f.Pool.Elsewhere) == 0:
-		// Whoever served the site has never been seen.
+	case asked != "" && f.Socket.Dial != nil && f.Pool.Candidate == "":
+		// Whoever served the site has never been seen; other pools may all be other people's.
 		c.Confidence = told
+		if len(f.Pool.Elsewhere) > 0 {
+			c.Confidence = 0.65
+		}
 		c.say(f, "process list", "no PHP-FPM pool of this host listens at %s", asked)
 		c.advise("Start the PHP-FPM whose pool has listen = %s: grep -rsF %s /etc/php*/ /etc/opt/ /opt/*/ ; systemctl list-unit-files '*fpm*'; systemctl start the one that fits.", asked, shell(asked))
 	case asked == "" && f.Pool.Name == "" && f.lost() && len(failures) > 0:
