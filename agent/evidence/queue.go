@@ -61,6 +61,9 @@ const (
 	lastReceive = 52 // tcpi_last_data_recv in struct tcp_info, ms
 )
 
+// nl works the byte order out on first use, unguarded: a race if that is in two goroutines.
+var _ = nl.NativeEndian()
+
 func sockDiag(request []byte) ([][]byte, error) {
 	req := nl.NewNetlinkRequest(sockDiagByFamily, unix.NLM_F_DUMP)
 	req.AddRawData(request)

@@ -80,7 +80,7 @@ func TestApacheFailuresAsItWritesThem(t *testing.T) {
 		t.Fatal(err)
 	}
 	listenOn("silent", func(c net.Conn) { readParams(bufio.NewReader(c)); time.Sleep(3 * time.Second) })
-	listenOn("dying", func(c net.Conn) { _, _ = c.Read(make([]byte, 1)) })
+	listenOn("dying", func(c net.Conn) { readParams(bufio.NewReader(c)) })
 	listenOn("garbled", func(c net.Conn) {
 		readParams(bufio.NewReader(c))
 		_, _ = c.Write([]byte("HTTP/1.1 200 OK\r\n\r\nthis is another protocol"))
