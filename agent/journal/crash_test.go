@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +16,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	crashing "wpmend/packaging/crash"
 )
 
 // The tests of this file end wpmend at every single call that changes anything: where
@@ -30,7 +33,8 @@ func TestMain(m *testing.M) {
 	if dir == "" {
 		os.Exit(m.Run())
 	}
-	at, err := strconv.Atoi(os.Getenv(crashAt))
+	err := crashing.Enter()
+	at, _ := strconv.Atoi(os.Getenv(crashAt)) // none: the one who holds it ends it
 	if err == nil {
 		p := placeIn(dir)
 		calls := 0
@@ -196,6 +200,12 @@ func crash(t *testing.T, work string, i int, op string) {
 		return
 	}
 	p.options.hook = nil
+	aftermath(t, p, work, op, before, after)
+}
+
+// aftermath recovers and looks.
+func aftermath(t testing.TB, p place, work, op, before, after string) {
+	t.Helper()
 	j := p.open(t)
 	if strings.HasSuffix(work, "settle") {
 		// Whoever works on the site next need not be recovery.
@@ -232,10 +242,13 @@ func crash(t *testing.T, work string, i int, op string) {
 	now := p.snapshot(t)
 	if fixed := sceneOf(work[:strings.Index(work, ": ")]).fixed(p); now != before && (after != "" || fixed != nil || !all(changes, Verified)) ||
 		now == before && !all(must(j.List()), Undone) {
-		t.Errorf("%s, died %s (call %d): the site is neither as found nor as fixed (%v); changes %+v\nbefore:\n%s\nnow:\n%s", work, op, i, fixed, changes, before, now)
+		t.Errorf("%s, died %s: the site is neither as found nor as fixed (%v); changes %+v\nbefore:\n%s\nnow:\n%s", work, op, fixed, changes, before, now)
 	}
 	if left, _ := filepath.Glob(filepath.Join(p.journal, temporary+"*")); len(left) > 0 {
 		t.Errorf("%s, died %s: temporary files are left: %q", work, op, left)
+	}
+	for _, left := range leftovers(p) {
+		t.Errorf("%s, died %s: %s is left", work, op, left)
 	}
 	// A second recovery finds nothing to do.
 	if again, err := j.Recover(context.Background()); err != nil || len(again) > 0 {
@@ -244,6 +257,19 @@ func crash(t *testing.T, work string, i int, op string) {
 	if p.snapshot(t) != now {
 		t.Errorf("%s, died %s: a second recovery changed the site", work, op)
 	}
+}
+
+// leftovers are files of ours that lie beside the site's.
+func leftovers(p place) (found []string) {
+	for _, root := range []string{p.root, p.host()} {
+		_ = filepath.WalkDir(root, func(name string, e fs.DirEntry, err error) error {
+			if err == nil && (strings.HasPrefix(e.Name(), ".wpmend-") || strings.HasPrefix(e.Name(), temporary)) {
+				found = append(found, name)
+			}
+			return nil // the folder of the host is missing in most scenes
+		})
+	}
+	return found
 }
 
 func all(changes []Change, s State) bool {

@@ -263,7 +263,7 @@ func (o *fileOptions) put(name, v string) error {
 }
 
 func (o *fileOptions) store(name, v string) error {
-	return errors.Join(os.WriteFile(o.file(name)+".new", []byte(v), 0o600), os.Rename(o.file(name)+".new", o.file(name)))
+	return errors.Join(os.WriteFile(o.cached(name)+".new", []byte(v), 0o600), os.Rename(o.cached(name)+".new", o.file(name)))
 }
 
 func (o *fileOptions) get() string { return o.value(activePlugins) }

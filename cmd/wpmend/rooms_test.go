@@ -36,6 +36,7 @@ var rooms = map[string][]string{
 	"agent/site":             {"agent/gateway", "php/fpm", "php/process", "wp"},
 	"agent/watch":            {"php/errlog"},
 	"packaging/bench/search": {"packaging/lab"},
+	"packaging/crash":        {},
 	"packaging/lab":          {},
 	"packaging/lab/try":      {"packaging/lab"},
 	"php":                    {},

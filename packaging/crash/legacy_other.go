@@ -1,0 +1,5 @@
+//go:build !amd64
+
+package crash
+
+func legacy(int) string { return "" }
