@@ -30,4 +30,5 @@ require (
 	github.com/spf13/pflag v1.0.9 // indirect
 	github.com/systemd/slog-journal v0.1.0 // indirect
 	github.com/vishvananda/netns v0.0.5 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
 )
