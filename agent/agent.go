@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"wpmend/agent/bisect"
@@ -47,7 +48,7 @@ type Progress struct {
 
 // Agent works on the sites of one host.
 type Agent struct {
-	config   config.Config
+	settings atomic.Pointer[config.Config]
 	state    string
 	log      *slog.Logger
 	progress func(Progress)
@@ -81,7 +82,8 @@ func Open(o Options) (*Agent, error) {
 	if err := os.MkdirAll(o.State, 0o700); err != nil {
 		return nil, fmt.Errorf("state folder: %w", err)
 	}
-	a := &Agent{config: o.Config, state: o.State, log: o.Log, progress: o.Progress}
+	a := &Agent{state: o.State, log: o.Log, progress: o.Progress}
+	a.Reconfigure(o.Config)
 	if a.progress == nil {
 		a.progress = func(Progress) {}
 	}
@@ -98,6 +100,27 @@ func Open(o Options) (*Agent, error) {
 	return a, nil
 }
 
+// Reconfigure puts another configuration in force, which must be valid. Work that has begun may still end under the
+// earlier one.
+func (a *Agent) Reconfigure(c config.Config) { a.settings.Store(&c) }
+
+// Settings is the configuration in force for s, with its owner's and its own sections applied.
+func (a *Agent) Settings(s site.Site) config.Config { return a.confOf(s) }
+
+func (a *Agent) conf() config.Config { return *a.settings.Load() }
+
+func (a *Agent) confOf(s site.Site) config.Config {
+	c := a.settings.Load()
+	if len(c.Sites) == 0 && len(c.Owners) == 0 {
+		return *c // the owner's name costs a look into the user database
+	}
+	names := []string{s.Domain}
+	for _, v := range s.Vhosts {
+		names = append(names, v.Names...)
+	}
+	return c.Of(config.Who{Root: s.Root, Names: names, ID: s.ID, Owner: s.OwnerName(), UID: s.Owner})
+}
+
 // Discover looks at the host and remembers what runs.
 func (a *Agent) Discover(ctx context.Context) (site.Host, error) {
 	remembered, err := site.Recall(a.state)
@@ -105,12 +128,12 @@ func (a *Agent) Discover(ctx context.Context) (site.Host, error) {
 	if err != nil {
 		problems = append(problems, err.Error())
 	}
-	host, err := site.Discover(ctx, remembered, a.config.Includes)
+	host, err := site.Discover(ctx, remembered, a.conf().Includes)
 	if err != nil {
 		return host, err
 	}
 	for i, m := range host.Masters {
-		for _, f := range a.config.FPM {
+		for _, f := range a.conf().FPM {
 			if f.Config == m.Config && len(f.Args) > 0 {
 				host.Masters[i].Args = f.Args
 			}
@@ -175,8 +198,9 @@ func (a *Agent) say(s site.Site, format string, args ...any) {
 	a.progress(Progress{Site: s.Domain, Doing: doing})
 }
 
-func (a *Agent) limits() probe.Limits {
-	return probe.Limits{Timeout: time.Duration(a.config.Probe.Timeout), Body: a.config.Probe.Body}
+func (a *Agent) limits(s site.Site) probe.Limits {
+	p := a.confOf(s).Probe
+	return probe.Limits{Timeout: time.Duration(p.Timeout), Body: p.Body}
 }
 
 // notes turns a joined error into lines.

@@ -89,7 +89,7 @@ func (a *Agent) wellBefore(ctx context.Context, l *look) []request {
 // nothing of PHP, the pool must answer well instead.
 func (a *Agent) verify(ctx context.Context, l *look) bool {
 	start := time.Now()
-	for row := 0; row < max(a.config.Probe.Verify, l.verify); {
+	for row := 0; row < max(a.confOf(l.site).Probe.Verify, l.verify); {
 		r := a.askAll(ctx, l, append(slices.Clone(l.requests), l.keep...))
 		waited := time.Since(start)
 		switch {
@@ -126,10 +126,10 @@ func (a *Agent) budget(s site.Site, further int) error {
 		}
 	}
 	switch {
-	case ofSite > a.config.Budget.Site:
-		return fmt.Errorf("this would be change %d to %s within an hour, the budget is %d (budget.site): wpmend only watches it now", ofSite, s.Domain, a.config.Budget.Site)
-	case ofHost > a.config.Budget.Host:
-		return fmt.Errorf("this would be change %d on this host within an hour, the budget is %d (budget.host): wpmend only watches now", ofHost, a.config.Budget.Host)
+	case ofSite > a.confOf(s).Budget.Site:
+		return fmt.Errorf("this would be change %d to %s within an hour, the budget is %d (budget.site): wpmend only watches it now", ofSite, s.Domain, a.confOf(s).Budget.Site)
+	case ofHost > a.conf().Budget.Host:
+		return fmt.Errorf("this would be change %d on this host within an hour, the budget is %d (budget.host): wpmend only watches now", ofHost, a.conf().Budget.Host)
 	}
 	return nil
 }

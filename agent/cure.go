@@ -80,9 +80,10 @@ func (h *healing) disableCulprits(ctx context.Context) (done bool, err error) {
 // along.
 func (a *Agent) allowed(ctx context.Context, l *look, ids []string) error {
 	ids = remedy.Company(l.wp, ids)
+	settings := a.confOf(l.site)
 	for _, id := range ids {
-		if slices.Contains(a.config.Protected, id) {
-			return fmt.Errorf("%s would have to be switched off, but the configuration protects it", id)
+		if as, protected := settings.Protects(id); protected {
+			return fmt.Errorf("%s would have to be switched off, but the configuration protects it (protected = %q)", id, as)
 		}
 	}
 	if l.logged {
@@ -110,7 +111,7 @@ func (a *Agent) switchOff(l *look, ids []string, incident, why string) ([]journa
 			continue
 		}
 		describe, all := remedy.Disable, remedy.Company(l.wp, group)
-		if a.config.Search.Fix == config.DeactivateFix && slices.ContainsFunc(all, func(id string) bool { return strings.HasPrefix(id, wp.KindPlugin+":") }) {
+		if a.confOf(l.site).Search.Fix == config.DeactivateFix && slices.ContainsFunc(all, func(id string) bool { return strings.HasPrefix(id, wp.KindPlugin+":") }) {
 			describe = remedy.Deactivate
 		}
 		change, err := describe(l.site, l.wp, group, incident, why)
@@ -226,7 +227,7 @@ func (h *healing) try(ctx context.Context, changes []journal.Change) (done bool,
 		h.event("the site is not well yet; what can be undone was undone")
 		return false, nil
 	}
-	h.event("%d answers in a row are healthy", h.agent.config.Probe.Verify)
+	h.event("%d answers in a row are healthy", h.agent.confOf(h.site).Probe.Verify)
 	h.report.State = StateResolved
 	return true, nil
 }

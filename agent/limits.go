@@ -56,7 +56,7 @@ func (a *Agent) Limits(ctx context.Context, s site.Site) LimitsReport {
 
 func (a *Agent) limitsReport(s site.Site, c evidence.Chain) LimitsReport {
 	r := LimitsReport{Site: ref(s), Links: []LimitLink{}, Violations: ini.Violations(c.Links), UserINI: c.UserINI, KeptSeconds: c.Keeps.Seconds(), Notes: append([]string{}, c.Notes...)}
-	most := a.ceilings()
+	most := a.ceilings(s)
 	for _, l := range c.Links {
 		link := LimitLink{Link: l, Words: l.Words(), Counts: ini.Counts(l.Name)}
 		if n, ok := most[l.Name]; ok {
@@ -70,15 +70,15 @@ func (a *Agent) limitsReport(s site.Site, c evidence.Chain) LimitsReport {
 	return r
 }
 
-// ceilings are the limits that wpmend may raise, and how far.
-func (a *Agent) ceilings() ini.Ceilings {
-	l := a.config.Limits
+// ceilings are the limits of a site that wpmend may raise, and how far.
+func (a *Agent) ceilings(s site.Site) ini.Ceilings {
+	l := a.confOf(s).Limits
 	most := ini.Ceilings{
 		ini.MaxExecution: int64(l.MaxExecutionTime), ini.MaxInput: int64(l.MaxInputTime),
 		ini.Terminate: int64(l.RequestTerminateTimeout), ini.Slowlog: int64(l.RequestTerminateTimeout), ini.Control: int64(l.RequestTerminateTimeout),
 		ini.Memory: int64(l.MemoryLimit), ini.PostMax: int64(l.UploadSize), ini.UploadMax: int64(l.UploadSize),
 	}
-	if a.config.Gateway.Tune {
+	if a.conf().Gateway.Tune {
 		most[ini.Gateway] = int64(mostGatewayTimeout)
 	}
 	return most
@@ -107,7 +107,7 @@ func (a *Agent) describe(ctx context.Context, t tuning) ([]journal.Change, error
 	if !up {
 		return nil, &Error{Kind: "not-running", Err: fmt.Errorf("PHP-FPM with %s does not run", t.site.Master.Config), Remedy: "wpmend check " + t.site.Domain}
 	}
-	l := remedy.Limits{UserINI: t.chain.UserINI, Master: master, Lose: a.config.Budget.Requests, Lost: t.lost, Force: t.force,
+	l := remedy.Limits{UserINI: t.chain.UserINI, Master: master, Lose: a.conf().Budget.Requests, Lost: t.lost, Force: t.force,
 		Incident: t.incident, Why: t.why, Actor: t.actor, Until: t.until, Now: time.Now()}
 	var changes []journal.Change
 	for _, s := range t.settings {

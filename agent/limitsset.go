@@ -46,7 +46,7 @@ func (a *Agent) SetLimits(ctx context.Context, s site.Site, o LimitsOptions) (Li
 	defer release()
 	chain := evidence.LimitChain(ctx, s)
 	var notes []string
-	if r.Settings, notes, err = a.planned(chain, o.Set); err != nil {
+	if r.Settings, notes, err = a.planned(s, chain, o.Set); err != nil {
 		return r, err
 	}
 	r.Notes = append(r.Notes, notes...)
@@ -84,8 +84,8 @@ func (a *Agent) SetLimits(ctx context.Context, s site.Site, o LimitsOptions) (Li
 }
 
 // planned says what must be set for what a person wants.
-func (a *Agent) planned(chain evidence.Chain, wanted []ini.Setting) (settings []ini.Setting, notes []string, err error) {
-	links, most := chain.Links, a.ceilings()
+func (a *Agent) planned(s site.Site, chain evidence.Chain, wanted []ini.Setting) (settings []ini.Setting, notes []string, err error) {
+	links, most := chain.Links, a.ceilings(s)
 	for _, w := range wanted {
 		n, unlimited, err := ini.ParseAmount(w.Name, w.Value)
 		if err != nil {

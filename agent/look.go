@@ -182,7 +182,7 @@ func (a *Agent) gather(ctx context.Context, l *look) {
 	if l.requests[0].visitor {
 		front = l.past
 	}
-	marks := l.marks.Asking(evidence.Ask{Everything: l.walk, Edge: a.config.Edge.Ask && (l.walk || l.outside), Resolver: a.config.Edge.Resolver,
+	marks := l.marks.Asking(evidence.Ask{Everything: l.walk, Edge: a.conf().Edge.Ask && (l.walk || l.outside), Resolver: a.conf().Edge.Resolver,
 		Others: a.known(), Unread: l.unread})
 	facts, err := marks.Gather(ctx, l.site, l.wp, front)
 	if l.requests[0].visitor {
@@ -192,11 +192,12 @@ func (a *Agent) gather(ctx context.Context, l *look) {
 		l.lately = append([]string{}, a.lately(l.site, time.Now().Add(-time.Hour))...)
 	}
 	facts.Fresh, facts.Lately = l.fresh, l.lately
-	facts.Allowed = diagnose.Allowed{TuneGateway: a.config.Gateway.Tune, Time: time.Duration(a.config.Limits.RequestTerminateTimeout),
-		Memory: int64(a.config.Limits.MemoryLimit), Children: a.config.Limits.MaxChildren}
+	ceilings := a.confOf(l.site).Limits
+	facts.Allowed = diagnose.Allowed{TuneGateway: a.conf().Gateway.Tune, Time: time.Duration(ceilings.RequestTerminateTimeout),
+		Memory: int64(ceilings.MemoryLimit), Children: ceilings.MaxChildren}
 	if facts.Socket.Refused || l.fresh.Outcome != "" || facts.HeaderRefused() {
 		// The gateway never got to PHP or refused its answer, or PHP itself is in question.
-		facts.Direct = probe.ByPool(ctx, l.site, l.target(), a.limits())
+		facts.Direct = probe.ByPool(ctx, l.site, l.target(), a.limits(l.site))
 	}
 	l.facts, l.causes = facts, diagnose.Causes(facts)
 	l.note(notes(err, l.wp.PrependsUnread)...)
@@ -227,7 +228,7 @@ func (a *Agent) explain(ctx context.Context, l *look) {
 
 // askOne asks through the gateway; where that says nothing of PHP, the pool is asked.
 func (a *Agent) askOne(ctx context.Context, s site.Site, q probe.Request) probe.Result {
-	_, judged := probe.Best(ctx, s, q, a.limits())
+	_, judged := probe.Best(ctx, s, q, a.limits(s))
 	return judged
 }
 
@@ -239,7 +240,7 @@ func (a *Agent) askFront(ctx context.Context, l *look) probe.Result {
 func (a *Agent) askAll(ctx context.Context, l *look, requests []request) (r probe.Result) {
 	for _, q := range requests {
 		if q.visitor {
-			r = probe.AsVisitor(ctx, l.site, q.Target, a.limits())
+			r = probe.AsVisitor(ctx, l.site, q.Target, a.limits(l.site))
 		} else {
 			r = a.askOne(ctx, l.site, q.Request)
 		}

@@ -40,7 +40,7 @@ func (h *healing) tuneGateway(ctx context.Context) (done bool, err error) {
 	if err != nil {
 		return true, h.advise(ctx, err.Error())
 	}
-	if !h.agent.config.Gateway.Tune {
+	if !h.agent.conf().Gateway.Tune {
 		return true, h.advise(ctx, fmt.Sprintf("The gateway must be tuned for this; wpmend does that itself where its configuration allows it ([gateway] tune = true). By hand: %s", h.paste(lines)))
 	}
 	files, err := h.ownFiles(ctx, lines)

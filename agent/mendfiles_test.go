@@ -41,6 +41,13 @@ func newBench(t *testing.T, o lab.Options) *bench {
 	return &bench{l, t, a}
 }
 
+// configure changes the configuration in force.
+func (b *bench) configure(change func(c *config.Config)) {
+	c := b.agent.conf()
+	change(&c)
+	b.agent.Reconfigure(c)
+}
+
 func (b *bench) must(err error) {
 	b.t.Helper()
 	if err != nil {
@@ -118,7 +125,7 @@ func TestMendFilesOnNginx(t *testing.T) {
 	b.must(b.Break(0, lab.Header9k, lab.Slug(1)))
 	b.status(http.StatusBadGateway)
 	b.advised(b.heals(diagnose.ResponseHeaderTooBig, tune), "tune = true", "fastcgi_buffer_size 16k;", "fastcgi_busy_buffers_size 32k;")
-	b.agent.config.Gateway.Tune = true
+	b.configure(func(c *config.Config) { c.Gateway.Tune = true })
 	broken := filepath.Join(sites, "broken.conf")
 	b.must(os.WriteFile(broken, []byte("nonsense;\n"), 0o644))
 	b.advised(b.heals(diagnose.ResponseHeaderTooBig, tune), "nonsense")
@@ -303,7 +310,7 @@ fastcgi_ignore_headers Cache-Control Expires Set-Cookie;
 func TestTuneApache(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, lab.Options{Gateway: lab.Apache})
-	b.agent.config.Gateway.Tune = true
+	b.configure(func(c *config.Config) { c.Gateway.Tune = true })
 	tune := func(h *healing) (bool, error) { return h.tuneGateway(t.Context()) }
 	edit := func(name, old, new string) {
 		t.Helper()

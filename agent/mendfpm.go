@@ -67,7 +67,7 @@ func (h *healing) touch(ctx context.Context, describe func(remedy.Touch) (journa
 	}
 	var change journal.Change
 	if err == nil {
-		change, err = describe(remedy.Touch{Master: m, Lost: h.lostPool(), Lose: h.agent.config.Budget.Requests})
+		change, err = describe(remedy.Touch{Master: m, Lost: h.lostPool(), Lose: h.agent.conf().Budget.Requests})
 	}
 	if err != nil {
 		h.report.Advice = append(h.report.Advice, err.Error())
@@ -106,8 +106,8 @@ func (a *Agent) mayTouch(m fpm.Master) error {
 	if err != nil {
 		a.log.Warn("some records of the journal cannot be read", "err", err)
 	}
-	if n := touches(changes, since, m.Config); n >= a.config.Budget.Master {
-		return fmt.Errorf("PHP-FPM with %s was reloaded or restarted %d times within an hour, the budget is %d (budget.master): it is left alone now", m.Config, n, a.config.Budget.Master)
+	if n := touches(changes, since, m.Config); n >= a.conf().Budget.Master {
+		return fmt.Errorf("PHP-FPM with %s was reloaded or restarted %d times within an hour, the budget is %d (budget.master): it is left alone now", m.Config, n, a.conf().Budget.Master)
 	}
 	return nil
 }
@@ -210,7 +210,7 @@ func (a *Agent) actFPM(ctx context.Context, act remedy.Act) error {
 	if err != nil {
 		return &journal.UnbegunError{Err: err}
 	}
-	allow := fpm.Allow{Requests: act.Lose, Lost: act.Pool, Patience: time.Duration(a.config.Budget.Patience)}
+	allow := fpm.Allow{Requests: act.Lose, Lost: act.Pool, Patience: time.Duration(a.conf().Budget.Patience)}
 	if act.Force {
 		allow.Requests = fpm.Any
 	}

@@ -195,7 +195,7 @@ func TestMendFPM(t *testing.T) {
 	poisoned := func() HealReport {
 		return b.heals(diagnose.OPcachePoisoned, opened(func(h *healing) (bool, error) { return h.restartFPM(t.Context()) }))
 	}
-	b.agent.config.Budget.Patience = config.Duration(100 * time.Millisecond)
+	b.configure(func(c *config.Config) { c.Budget.Patience = config.Duration(100 * time.Millisecond) })
 	r = poisoned()
 	b.advised(r, "ends 2 running requests of 2 pools at once: not done without leave")
 	if !healthy.Alive() || !theirs.Alive() {
@@ -203,7 +203,7 @@ func TestMendFPM(t *testing.T) {
 	}
 
 	// With leave, as a reload: only OPcache is in question.
-	b.agent.config.Budget.Requests = 1
+	b.configure(func(c *config.Config) { c.Budget.Requests = 1 })
 	master := b.FPMMaster()
 	r = poisoned()
 	b.resolved(r)

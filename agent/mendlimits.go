@@ -36,7 +36,7 @@ func (h *healing) raiseLimit(ctx context.Context) (done bool, err error) {
 		return true, h.advise(ctx, fmt.Sprintf("%s (%s, set by %s) bites, and wpmend does not raise it: %v.", name, link.Words(), evidence.Place(link.Set), err))
 	}
 	changes, err := h.agent.describe(ctx, tuning{site: h.site, chain: chain, settings: settings, incident: h.id(), why: h.because(), actor: remedy.Actor,
-		until: until(h.agent.config.Limits.Term), lost: h.lostPool()})
+		until: until(h.agent.confOf(h.site).Limits.Term), lost: h.lostPool()})
 	if err != nil {
 		return true, h.adviseOf(ctx, err)
 	}
@@ -68,7 +68,7 @@ func (h *healing) biting() string {
 
 // doubled is twice the link's amount, or what there is room for.
 func (h *healing) doubled(chain evidence.Chain, link ini.Link) ([]ini.Setting, error) {
-	most := h.agent.ceilings()
+	most := h.agent.ceilings(h.site)
 	to := 2 * int64(link.Time)
 	if ini.IsSize(link.Name) {
 		to = 2 * link.Bytes
@@ -122,7 +122,7 @@ func (h *healing) needsReload(settings []ini.Setting) bool {
 // addWorkers raises pm.max_children: by half at most, and to what the host's memory holds.
 func (h *healing) addWorkers(ctx context.Context) (done bool, err error) {
 	p := h.facts.Pool
-	to, why := moreWorkers(p, h.facts.Host.MemoryAvailable, h.agent.config.Limits.MaxChildren)
+	to, why := moreWorkers(p, h.facts.Host.MemoryAvailable, h.agent.confOf(h.site).Limits.MaxChildren)
 	if to <= p.MaxChildren {
 		return true, h.advise(ctx, fmt.Sprintf("Pool %s has %d workers at most, and wpmend gives it no more: %s.", p.Name, p.MaxChildren, why))
 	}
@@ -131,7 +131,7 @@ func (h *healing) addWorkers(ctx context.Context) (done bool, err error) {
 		return true, h.advise(ctx, err.Error())
 	}
 	changes, err := h.agent.describe(ctx, tuning{site: h.site, settings: []ini.Setting{{Name: "pm.max_children", Value: strconv.Itoa(to)}},
-		incident: h.id(), why: h.because() + "; " + why, actor: remedy.Actor, until: until(h.agent.config.Limits.Term), lost: h.lostPool()})
+		incident: h.id(), why: h.because() + "; " + why, actor: remedy.Actor, until: until(h.agent.confOf(h.site).Limits.Term), lost: h.lostPool()})
 	if err != nil {
 		return true, h.adviseOf(ctx, err)
 	}

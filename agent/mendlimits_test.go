@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"wpmend/agent/config"
 	"wpmend/agent/diagnose"
 	"wpmend/packaging/lab"
 	"wpmend/php/ini"
@@ -19,7 +20,7 @@ import (
 // tuned is a bench whose site says what PHP takes of its limits.
 func tuned(t *testing.T, o lab.Options) *bench {
 	b := newBench(t, o)
-	b.agent.config.Probe.Verify = 2
+	b.configure(func(c *config.Config) { c.Probe.Verify = 2 })
 	b.write(filepath.Join(b.Site(0).DocRoot, "limits.php"), `<?php foreach (['max_execution_time', 'memory_limit'] as $k) echo $k, '=', ini_get($k), ';';`)
 	return b
 }
@@ -136,7 +137,7 @@ func TestSetLimits(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	b.undoes(1)
-	b.agent.config.Gateway.Tune = true
+	b.configure(func(c *config.Config) { c.Gateway.Tune = true })
 	r, err = b.set("request_terminate_timeout=60")
 	if err != nil || len(r.Changes) != 2 || len(r.Limits.Violations) != 0 || b.site().Location.ReadTimeout != 86*time.Second {
 		t.Errorf("%+v, %v, the gateway waits %s", r, err, b.site().Location.ReadTimeout)
@@ -209,9 +210,9 @@ func TestRaiseLimit(t *testing.T) {
 	b.php("max_execution_time=1")
 
 	// The ceiling holds, and what does not help is taken back.
-	b.agent.config.Limits.MaxExecutionTime = 1e9
+	b.configure(func(c *config.Config) { c.Limits.MaxExecutionTime = 1e9 })
 	b.advised(b.heals(diagnose.ExecutionTimeout, raise), "above the ceiling of 1")
-	b.agent.config.Limits.MaxExecutionTime = 300e9
+	b.configure(func(c *config.Config) { c.Limits.MaxExecutionTime = 300e9 })
 	r = b.heals(diagnose.PHPMemoryLimit, raise)
 	if r.State == StateResolved || len(r.Changes) > 0 || b.read(user) != "max_execution_time = 1\n" {
 		t.Errorf("memory_limit was raised for nothing: %+v, %q", r, b.read(user))

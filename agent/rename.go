@@ -57,7 +57,7 @@ func (r *renaming) first(c wp.Component) bool { return c.Kind == wp.KindPlugin }
 
 // spares: what must not be switched off is not put away for a question either.
 func (r *renaming) spares(c wp.Component) string {
-	if slices.Contains(r.agent.config.Protected, c.ID()) {
+	if _, protected := r.agent.confOf(r.look.site).Protects(c.ID()); protected {
 		return "the configuration protects it"
 	}
 	return ""

@@ -32,7 +32,7 @@ const (
 // until ctx ends. What an interrupted run left is put back first.
 func (a *Agent) Run(ctx context.Context) error {
 	report, err := a.Recover(ctx)
-	observe := a.config.Mode == config.Observe
+	observe := a.conf().Mode == config.Observe
 	if err != nil {
 		return err
 	}
@@ -43,9 +43,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	for _, c := range report.Changes {
 		a.log.Warn("recovered", "change", c.ID, "what", c.What, "state", c.State, "note", c.Note)
 	}
-	w := &watching{agent: a, observe: observe, schedule: watch.NewSchedule(time.Duration(a.config.Watch.Every)), sites: map[string]site.Site{},
+	w := &watching{agent: a, observe: observe, schedule: watch.NewSchedule(time.Duration(a.conf().Watch.Every)), sites: map[string]site.Site{},
 		busy: map[string]bool{}, resting: map[string]pause{}, told: map[string]*told{}, news: make(chan struct{}, 1),
-		probes: make(chan struct{}, probesAtOnce), visits: make(chan struct{}, visitsAtOnce), incidents: make(chan struct{}, a.config.Watch.Incidents), rare: make(chan struct{}, 1)}
+		probes: make(chan struct{}, probesAtOnce), visits: make(chan struct{}, visitsAtOnce), incidents: make(chan struct{}, a.conf().Watch.Incidents), rare: make(chan struct{}, 1)}
 	defer w.work.Wait()
 	w.startFollowing(ctx)
 	if !observe {
@@ -107,7 +107,7 @@ type pause struct {
 }
 
 func (w *watching) discover(ctx context.Context) error {
-	w.discovery = time.Now().Add(time.Duration(w.agent.config.Watch.Discover))
+	w.discovery = time.Now().Add(time.Duration(w.agent.conf().Watch.Discover))
 	host, err := w.agent.Discover(ctx)
 	if err != nil {
 		return err
@@ -118,7 +118,7 @@ func (w *watching) discover(ctx context.Context) error {
 	other := w.found(host.Sites)
 	w.follow(host.Sites)
 	if other {
-		w.agent.log.Info("watching", "sites", len(host.Sites), "every", time.Duration(w.agent.config.Watch.Every))
+		w.agent.log.Info("watching", "sites", len(host.Sites), "every", time.Duration(w.agent.conf().Watch.Every))
 	}
 	return nil
 }

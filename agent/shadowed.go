@@ -31,7 +31,7 @@ func (a *Agent) startShadow(ctx context.Context, s site.Site, paths wp.Paths) (*
 		return nil, &Error{Kind: "no-pool", Err: err, Remedy: "wpmend check " + s.Domain}
 	}
 	a.say(s, "starting a private copy of pool %s", s.Pool.Name)
-	sh, err := shadow.Start(ctx, s, paths, shadow.Options{Workers: shadowWorkers, Body: a.config.Probe.Body})
+	sh, err := shadow.Start(ctx, s, paths, shadow.Options{Workers: shadowWorkers, Body: a.confOf(s).Probe.Body})
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
@@ -95,7 +95,7 @@ func (a *Agent) searchIn(ctx context.Context, l *look, sh *soon, weights map[str
 	}
 	searching, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
-	f, err = a.search(searching, l, &shadowed{look: l, shadow: sh.shadow, hold: a.config.Search.Outgoing == config.HoldOutgoing}, weights, rate)
+	f, err = a.search(searching, l, &shadowed{look: l, shadow: sh.shadow, hold: a.confOf(l.site).Search.Outgoing == config.HoldOutgoing}, weights, rate)
 	if err != nil && ctx.Err() == nil && searching.Err() != nil {
 		f.Finding, f.Explanation = bisect.Undecided, fmt.Sprintf("the search did not come to an end within %s: its answers contradict each other", most)
 		f.Culprits, err = []bisect.Culprit{}, nil

@@ -16,8 +16,6 @@ import (
 	"time"
 
 	"github.com/BurntSushi/toml"
-
-	"wpmend/wp"
 )
 
 // DefaultFile is read when no --config is given; it may be absent.
@@ -45,8 +43,10 @@ type Config struct {
 	Only []string `toml:"only" json:"only"`
 	// Mode says what the service may do by itself.
 	Mode Mode `toml:"mode" json:"mode"`
-	// Protected components are never switched off by wpmend itself.
+	// Protected components are never switched off by wpmend itself; see [Config.Protects].
 	Protected []string `toml:"protected" json:"protected"`
+	// QuietHours are times in which the service changes nothing by itself; see [Config.Quiet].
+	QuietHours []Hours `toml:"quiet" json:"quiet"`
 
 	Watch   Watch   `toml:"watch" json:"watch"`
 	Probe   Probe   `toml:"probe" json:"probe"`
@@ -56,14 +56,19 @@ type Config struct {
 	Limits  Limits  `toml:"limits" json:"limits"`
 	Edge    Edge    `toml:"edge" json:"edge"`
 	FPM     []FPM   `toml:"fpm" json:"fpm"`
+
+	// Owners and Sites are the sections for some sites only; see [Config.Of].
+	Owners []Owner `toml:"-" json:"-"`
+	Sites  []Site  `toml:"-" json:"-"`
 }
 
 // Mode is what the service does about an incident.
 type Mode string
 
-// The modes: repair, or look and report only.
+// The modes: repair; find out what would repair it and say so; look and report only.
 const (
 	Heal    Mode = "heal"
+	Suggest Mode = "suggest"
 	Observe Mode = "observe"
 )
 
@@ -117,6 +122,8 @@ const (
 // Budget bounds the changes an hour; past it wpmend watches and escalates.
 type Budget struct {
 	Site int `toml:"site" json:"site"`
+	// Pool is that of all sites of one PHP-FPM pool together.
+	Pool int `toml:"pool" json:"pool"`
 	Host int `toml:"host" json:"host"`
 	// Master is how often one PHP-FPM master may be reloaded or restarted.
 	Master int `toml:"master" json:"master"`
@@ -138,11 +145,11 @@ type FPM struct {
 // Default is the configuration without any file.
 func Default() Config {
 	return Config{
-		Only: []string{}, Mode: Heal, Protected: []string{}, FPM: []FPM{},
+		Only: []string{}, Mode: Heal, Protected: []string{}, QuietHours: []Hours{}, FPM: []FPM{},
 		Watch:  Watch{Every: Duration(10 * time.Second), Discover: Duration(time.Minute), Incidents: 2},
 		Probe:  Probe{Timeout: Duration(30 * time.Second), Body: 2 << 20, Verify: 5},
 		Search: Search{Outgoing: AllowOutgoing, Fix: RenameFix},
-		Budget: Budget{Site: 4, Host: 20, Master: 2, Patience: Duration(20 * time.Second)},
+		Budget: Budget{Site: 4, Pool: 8, Host: 20, Master: 2, Patience: Duration(20 * time.Second)},
 		Limits: defaultLimits(),
 		Edge:   Edge{Ask: true},
 	}
@@ -221,8 +228,8 @@ func (c Config) fault() (key, msg string) {
 			return "config", fmt.Sprintf("fpm.config: %q must be an absolute path", f.Config)
 		}
 	}
-	if c.Mode != Heal && c.Mode != Observe {
-		return "mode", fmt.Sprintf("mode: %q is neither \"heal\" nor \"observe\"", c.Mode)
+	if c.Mode != Heal && c.Mode != Suggest && c.Mode != Observe {
+		return "mode", fmt.Sprintf("mode: %q is neither \"heal\" nor \"suggest\" nor \"observe\"", c.Mode)
 	}
 	if c.Search.Outgoing != AllowOutgoing && c.Search.Outgoing != HoldOutgoing {
 		return "outgoing", fmt.Sprintf("outgoing: %q is neither \"allow\" nor \"hold\"", c.Search.Outgoing)
@@ -234,8 +241,8 @@ func (c Config) fault() (key, msg string) {
 		return key, msg
 	}
 	for _, id := range c.Protected {
-		if _, _, err := wp.ParseID(id); err != nil {
-			return "protected", fmt.Sprintf("protected: %q is no component: write it as in `wpmend bisect`, such as \"plugin:woocommerce\"", id)
+		if err := protectable(id); err != nil {
+			return "protected", "protected: " + err.Error()
 		}
 	}
 	if key, msg := c.Limits.fault(); msg != "" {
@@ -263,6 +270,7 @@ func (c Config) fault() (key, msg string) {
 		{"body", c.Probe.Body, 64 << 10, 64 << 20},
 		{"verify", c.Probe.Verify, 1, 100},
 		{"site", c.Budget.Site, 0, 1000},
+		{"pool", c.Budget.Pool, 0, 10000},
 		{"host", c.Budget.Host, 0, 10000},
 		{"master", c.Budget.Master, 0, 1000},
 		{"requests", c.Budget.Requests, 0, 10000},

@@ -24,7 +24,7 @@ func TestParseRefuses(t *testing.T) {
 		{"onli = []\n", `x.toml:1: unknown key "onli"`},
 		{"# a\n[watch]\nevry = \"1s\"\n", `x.toml:3: unknown key "watch.evry"`},
 		{"only = [\"srv\"]\n", `x.toml:1: only: "srv" must be an absolute folder`},
-		{"\nmode = \"maybe\"\n", `x.toml:2: mode: "maybe" is neither "heal" nor "observe"`},
+		{"\nmode = \"maybe\"\n", `x.toml:2: mode: "maybe" is neither "heal" nor "suggest" nor "observe"`},
 		{"[watch]\nevery = \"1ms\"\n", `x.toml:2: every: 1ms is not between 1s and 24h0m0s`},
 		{"[probe]\nverify = 0\n", `x.toml:2: verify: 0 is not between 1 and 100`},
 		{"[[fpm]]\nconfig = \"a\"\n", `x.toml:2: fpm.config: "a" must be an absolute path`},

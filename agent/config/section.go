@@ -1,0 +1,84 @@
+package config
+
+import (
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Site is a [[site]] section: settings for the sites that Match means.
+type Site struct {
+	// Match is the site's root folder, one of its domains, or its id.
+	Match string
+	set   []setting
+}
+
+// Owner is an [[owner]] section: settings for all sites of one user.
+type Owner struct {
+	// User is the owner's login name or uid.
+	User string
+	set  []setting
+}
+
+// setting is one key's value, of the type that its field has.
+type setting struct {
+	key   string
+	apply func(*Config)
+}
+
+// Who is what a section may name a site by.
+type Who struct {
+	Root  string
+	Names []string // its domains
+	ID    string
+	Owner string // the login name
+	UID   uint32
+}
+
+// For is [Config.Of] for a site of which only this is known; owner is a login name or a uid.
+func (c Config) For(root, domain, owner string) Config {
+	w := Who{Root: root, Names: []string{domain}, Owner: owner, UID: noUID}
+	if uid, err := strconv.ParseUint(owner, 10, 32); err == nil {
+		w.UID = uint32(uid)
+	}
+	return c.Of(w)
+}
+
+// noUID is a uid that the kernel gives to nobody: it means "leave as is" in chown(2).
+const noUID = ^uint32(0)
+
+// Of is the configuration for one site: the [[owner]] sections that name its owner over what holds for all, the [[site]]
+// sections that name it over both, each in their order. What is set in a section is what is set there as a whole: a list
+// is replaced.
+func (c Config) Of(w Who) Config {
+	owners, sites := c.Owners, c.Sites
+	for _, o := range owners {
+		if o.names(w) {
+			c.apply(o.set)
+		}
+	}
+	for _, s := range sites {
+		if s.names(w) {
+			c.apply(s.set)
+		}
+	}
+	return c
+}
+
+func (c *Config) apply(set []setting) {
+	for _, s := range set {
+		s.apply(c)
+	}
+}
+
+func (o Owner) names(w Who) bool {
+	return o.User == w.Owner || w.UID != noUID && o.User == strconv.FormatUint(uint64(w.UID), 10)
+}
+
+func (s Site) names(w Who) bool {
+	if filepath.IsAbs(s.Match) {
+		return filepath.Clean(s.Match) == w.Root
+	}
+	return s.Match == w.ID || slices.ContainsFunc(w.Names, func(name string) bool { return name != "" && strings.EqualFold(name, s.Match) })
+}
