@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -10,16 +9,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// swapping is the replacing of one file, under way.
+// swapping is the replacing of one file, under way. The new content is written as fresh,
+// and gets the name spare when it is whole and durable: only so a file cut short by a
+// power cut is never taken for what somebody saved.
 type swapping struct {
 	*work
-	at          *folder
-	name, spare string
-	whole       string
+	at                 *folder
+	name, spare, fresh string
+	whole              string
 }
 
 func (w *work) swapping(at *folder, s Step) *swapping {
-	return &swapping{work: w, at: at, name: path.Base(s.File.Path), spare: w.spare(s), whole: s.whole()}
+	spare := w.spare(s)
+	return &swapping{work: w, at: at, name: path.Base(s.File.Path), spare: spare, fresh: spare + ".new", whole: s.whole()}
 }
 
 func (x *swapping) rename(from, to string, flags uint) error {
@@ -28,13 +30,15 @@ func (x *swapping) rename(from, to string, flags uint) error {
 	})
 }
 
-func (x *swapping) drop() error {
-	err := x.disk.call("unlink", func() error { return unix.Unlinkat(x.at.fd, x.spare, 0) })
+func (x *swapping) drop() error { return x.unlink(x.spare) }
+
+func (x *swapping) unlink(name string) error {
+	err := x.disk.call("unlink", func() error { return unix.Unlinkat(x.at.fd, name, 0) })
 	if err == unix.ENOENT {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("remove %s: %w", path.Join(x.at.path, x.spare), err)
+		return fmt.Errorf("remove %s: %w", path.Join(x.at.path, name), err)
 	}
 	return nil
 }
@@ -48,8 +52,11 @@ func (w *work) replace(at *folder, s Step, now *held, from, to []byte) error {
 		return x.remove(from)
 	}
 	mine, err := x.write(s, now, to)
+	if err == nil {
+		err = x.rename(x.fresh, x.spare, unix.RENAME_NOREPLACE)
+	}
 	if err != nil {
-		return errors.Join(err, x.drop())
+		return errors.Join(err, x.unlink(x.fresh))
 	}
 	if from == nil {
 		err := x.rename(x.spare, x.name, unix.RENAME_NOREPLACE)
@@ -125,10 +132,10 @@ func (x *swapping) remove(from []byte) error {
 // in all but content.
 func (x *swapping) write(s Step, now *held, to []byte) (mine Identity, err error) {
 	fd := -1
-	whole := path.Join(x.at.path, x.spare)
+	whole := path.Join(x.at.path, x.fresh)
 	err = x.disk.call("create", func() error {
 		return eintr(func() (err error) {
-			fd, err = unix.Openat(x.at.fd, x.spare, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+			fd, err = unix.Openat(x.at.fd, x.fresh, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 			return err
 		})
 	})
@@ -180,12 +187,14 @@ func (w *work) tidied(s Step) (at *folder, now *held, err error) {
 	}
 	x := w.swapping(at, s)
 	left, err := at.held(x.spare)
+	cut, cerr := identify(at.fd, x.fresh)
+	if err = errors.Join(err, cerr); err == nil && cut != nil {
+		err = x.unlink(x.fresh)
+	}
 	switch {
-	case err == nil && left == nil:
+	case err == nil && left == nil && cut == nil:
 		return at, now, nil
-	case err != nil:
-	case left.unfinished(s.File):
-		err = x.drop()
+	case err != nil, left == nil:
 	case now == nil && s.File.After == nil && left.is(s.File.Before) && left.mode == s.File.Mode:
 		err = x.rename(x.spare, x.name, unix.RENAME_NOREPLACE)
 	case left.is(s.File.Before), left.is(s.File.After):
@@ -207,9 +216,4 @@ func (w *work) tidied(s Step) (at *folder, now *held, err error) {
 		return nil, nil, err
 	}
 	return s.now()
-}
-
-// unfinished tells a file that was being written when its writer died.
-func (h *held) unfinished(f *File) bool {
-	return h.mode.UID == 0 && h.mode.Mode == 0o600 && (bytes.HasPrefix(f.After, h.data) || bytes.HasPrefix(f.Before, h.data))
 }
