@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"wpmend/agent/diagnose"
+	"wpmend/php/transient"
 )
 
 const (
@@ -89,7 +90,7 @@ func printed(ctx context.Context, binary string, args ...string) ([]byte, error)
 	cmd.WaitDelay = filterTimeout
 	out, said := &bounded{most: maxRules}, &bounded{most: 1 << 10}
 	cmd.Stdout, cmd.Stderr = out, said
-	if err := cmd.Run(); err != nil {
+	if err := transient.Run(ctx, cmd, transient.Options{Time: filterTimeout, Memory: "256M"}); err != nil {
 		return nil, fmt.Errorf("%s: %w: %s", binary, errors.Join(ctx.Err(), err), strings.TrimSpace(strings.ToValidUTF8(said.String(), "?")))
 	}
 	if out.over {

@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	"wpmend/php/transient"
 )
 
 // ConfigError is what a server's own test says of its configuration.
@@ -31,7 +32,7 @@ func Test(ctx context.Context, g Gateway) error {
 		return fmt.Errorf("test the configuration of %s: %w", g.Kind, err)
 	}
 	_, _, err = runWith(ctx, bounds{maxRun, maxStderr}, env, binary, append(args, "-t")...)
-	var exit *exec.ExitError
+	var exit transient.Exit
 	switch {
 	case err == nil:
 		return nil

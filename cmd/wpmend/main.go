@@ -8,9 +8,15 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"wpmend/php/fpm"
+	"wpmend/php/transient"
 )
 
 func main() {
+	if transient.Helps(os.Args) {
+		os.Exit(transient.Help(fpm.Prepare))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()

@@ -18,13 +18,13 @@ import (
 // Dependencies point one way: cmd → agent → wp, php; wp and php know neither the
 // agent nor each other.
 var rooms = map[string][]string{
-	"cmd/wpmend":             {"agent", "agent/bisect", "agent/config", "agent/diagnose", "agent/history", "agent/lock", "agent/probe", "agent/report", "agent/site", "php/ini"},
+	"cmd/wpmend":             {"agent", "agent/bisect", "agent/config", "agent/diagnose", "agent/history", "agent/lock", "agent/probe", "agent/report", "agent/site", "php/fpm", "php/ini", "php/transient"},
 	"agent":                  {"agent/bisect", "agent/config", "agent/diagnose", "agent/evidence", "agent/gateway", "agent/history", "agent/journal", "agent/lock", "agent/probe", "agent/redact", "agent/remedy", "agent/report", "agent/shadow", "agent/site", "agent/watch", "php/fpm", "php/ini", "php/process", "wp"},
 	"agent/bisect":           {},
 	"agent/config":           {"php", "wp"},
 	"agent/diagnose":         {"agent/gateway", "agent/probe", "php/errlog", "wp"},
-	"agent/evidence":         {"agent/diagnose", "agent/gateway", "agent/probe", "agent/site", "php/errlog", "php/fpm", "php/ini", "php/lint", "php/process", "wp"},
-	"agent/gateway":          {"php/fpm", "php/process"},
+	"agent/evidence":         {"agent/diagnose", "agent/gateway", "agent/probe", "agent/site", "php/errlog", "php/fpm", "php/ini", "php/lint", "php/process", "php/transient", "wp"},
+	"agent/gateway":          {"php/fpm", "php/process", "php/transient"},
 	"agent/history":          {"agent/diagnose", "agent/journal"},
 	"agent/journal":          {"wp"},
 	"agent/lock":             {},
@@ -42,10 +42,11 @@ var rooms = map[string][]string{
 	"php":                    {},
 	"php/errlog":             {},
 	"php/fcgi":               {},
-	"php/fpm":                {"php", "php/errlog", "php/fcgi", "php/process"},
+	"php/fpm":                {"php", "php/errlog", "php/fcgi", "php/process", "php/transient"},
 	"php/ini":                {"php"},
-	"php/lint":               {"php/process"},
+	"php/lint":               {"php/process", "php/transient"},
 	"php/process":            {},
+	"php/transient":          {"php/process"},
 	"wp":                     {},
 }
 

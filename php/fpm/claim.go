@@ -41,7 +41,7 @@ func gate(ctx context.Context, base string) (*flock.Flock, error) {
 }
 
 func claimFolder(ctx context.Context, base string) (*claim, error) {
-	if err := os.MkdirAll(base, 0o711); err != nil {
+	if err := makeBase(base); err != nil {
 		return nil, err
 	}
 	if err := rootsFolder(base); err != nil {
@@ -68,6 +68,23 @@ func claimFolder(ctx context.Context, base string) (*claim, error) {
 		return nil, errors.Join(fmt.Errorf("claim %s: %w", dir, err), c.release())
 	}
 	return c, nil
+}
+
+// makeBase makes the folder, so that the pool's user can pass through it whatever our umask is.
+func makeBase(base string) error {
+	err := os.Mkdir(base, 0o711)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		if err := makeBase(filepath.Dir(base)); err != nil {
+			return err
+		}
+		return makeBase(base)
+	case err != nil:
+		return err
+	}
+	return os.Chmod(base, 0o711)
 }
 
 // rootsFolder makes sure that nobody else can change what we are about to run.

@@ -60,7 +60,7 @@ func words(output string) string {
 	for line := range strings.Lines(output) {
 		line = strings.TrimSpace(line)
 		if strings.Contains(line, "] ERROR: ") || strings.Contains(line, "] ALERT: ") || strings.HasPrefix(line, "PHP:") ||
-			strings.Contains(line, "error while loading") {
+			strings.Contains(line, "error while loading") || strings.HasPrefix(line, "Failed to start transient service unit") {
 			said = append(said, logPrefix.ReplaceAllString(line, ""))
 		}
 		if len(said) == 4 {

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"wpmend/php/transient"
 )
 
 // disk is the real source. What it reads decides what root starts, so it believes only files of root's.
@@ -136,7 +138,7 @@ func run(ctx context.Context, binary string, env []string, args ...string) (stri
 	if cmd.Env == nil {
 		cmd.Env = cleanEnv(nil)
 	}
-	if err := cmd.Run(); err != nil {
+	if err := transient.Run(ctx, cmd, transient.Options{Time: time.Minute, Memory: "1G"}); err != nil {
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}

@@ -14,6 +14,7 @@ import (
 
 	"wpmend/php/errlog"
 	"wpmend/php/process"
+	"wpmend/php/transient"
 )
 
 // maxLog bounds what is read of a private copy's logs, in bytes; a copy lives a minute.
@@ -30,7 +31,7 @@ type Private struct {
 	o      PrivateOptions // as they were given, with php.ini's open_basedir
 	dir    string
 	master process.Process
-	child  *child
+	child  *transient.Child
 	claim  *claim
 }
 
@@ -106,18 +107,18 @@ func (v *Private) start(ctx context.Context, m Master, binary, mnt string, gid u
 	// Preloading would run the site's code in the master, before it has become the pool's user.
 	cmd := exec.Command(binary, append(args, "-d", "opcache.preload=")...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = "/", cleanEnv(m.Env), out, out
-	if v.child, err = spawn(cmd, mnt, func() error { return lay(o.Overlays, filepath.Join(v.dir, "o")) }); err != nil {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if v.child, err = spawn(ctx, cmd, view{mnt, o.Overlays, filepath.Join(v.dir, "o")}); err != nil {
 		return err
 	}
-	if v.master, err = v.child.process(); err != nil {
+	if v.master, err = identity(v.child); err != nil {
 		return err
 	}
 	if err := v.claim.record(v.master); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	return awaitSocket(ctx, Address{"unix", v.Socket()}, v.child.ended)
+	return awaitSocket(ctx, Address{"unix", v.Socket()}, v.child.Ended())
 }
 
 // write lays out the folder. The pool's user may pass through it to the prepend and read nothing else.
@@ -203,7 +204,7 @@ func (v *Private) Socket() string { return filepath.Join(v.dir, "s/fpm.sock") }
 func (v *Private) Pool() Pool { return v.pool }
 
 // Ended is closed when the copy's master has ended, by Close or by itself.
-func (v *Private) Ended() <-chan struct{} { return v.child.ended }
+func (v *Private) Ended() <-chan struct{} { return v.child.Ended() }
 
 // Log is what the copy's master has written so far, its last part when it is long.
 func (v *Private) Log() ([]errlog.FPMRecord, error) {
@@ -251,9 +252,9 @@ func (v *Private) said() string {
 // Close ends the copy with all its workers and removes its folder. It may be called again.
 func (v *Private) Close() error {
 	if v.child != nil {
-		v.child.kill()
+		v.child.Kill()
 		select {
-		case <-v.child.ended:
+		case <-v.child.Ended():
 		case <-time.After(endTimeout):
 			return fmt.Errorf("the private copy in %s (process %d) does not end; its folder is kept", v.dir, v.master.PID)
 		}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"wpmend/php/errlog"
+	"wpmend/php/transient"
 )
 
 func startCopy(t testing.TB, m Master, o PrivateOptions) *Private {
@@ -244,7 +245,7 @@ func TestPrivateJoinsTheMountsOfTheLiveMaster(t *testing.T) {
 		t.Fatal(err)
 	}
 	elsewhere := make(chan error, 1)
-	onOwnThread(func() {
+	transient.OnOwnThread(func() {
 		elsewhere <- func() error {
 			if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
 				return err

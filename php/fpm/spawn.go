@@ -1,94 +1,74 @@
 package fpm
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
-	"syscall"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"wpmend/php/process"
+	"wpmend/php/transient"
 )
 
-// child is a program whose life is bound to ours by the kernel: it is PID 1 of its own PID namespace, so nothing that
-// it started outlives it, and it gets SIGKILL when we die.
-type child struct {
-	cmd   *exec.Cmd
-	ended chan struct{} // closed when it and everything in its namespace has ended
+// view is the part of the host's files that a private copy sees.
+type view struct {
+	Mounts   string // path of the mount namespace, "" for that of whoever forks
+	Overlays []Overlay
+	Scratch  string // an empty folder for them
 }
 
-// spawn starts cmd as a child, in the mount namespace at mnt ("" for our own), or in one made from it by prepare, which
-// runs on the thread that the child is forked from.
-//
-// A parent-death signal comes when the forking *thread* ends (prctl(2), PR_SET_PDEATHSIG), and the Go runtime ends
-// threads as it likes; so one goroutine keeps its thread from before the fork until the child has ended. It never
-// gives the thread back, which makes the runtime end it: nobody inherits its mount namespace.
-func spawn(cmd *exec.Cmd, mnt string, prepare func() error) (*child, error) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Cloneflags: syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL}
-	c := &child{cmd: cmd, ended: make(chan struct{})}
-	started := make(chan error, 1)
-	onOwnThread(func() {
-		defer close(c.ended)
-		if err := joinMounts(mnt); err != nil {
-			started <- err
-			return
-		}
-		if err := prepare(); err != nil {
-			started <- err
-			return
-		}
-		if err := cmd.Start(); err != nil {
-			started <- err
-			return
-		}
-		started <- nil
-		// How it ended is of no use: it is killed when its work is done, and its log says what went wrong before.
-		_ = cmd.Wait()
-	})
-	if err := <-started; err != nil {
-		<-c.ended
+// Prepare makes the calling thread ready to fork a private copy. It is what the program's helper needs to know of this
+// package; see [transient.Help].
+func Prepare(data []byte) error {
+	var v view
+	if err := json.Unmarshal(data, &v); err != nil {
+		return fmt.Errorf("what a private copy is to see: %w", err)
+	}
+	if err := joinMounts(v.Mounts); err != nil {
+		return err
+	}
+	return lay(v.Overlays, v.Scratch)
+}
+
+// A private copy gets what the machine can spare, and is ended should a search of ours go on without end.
+func privateBounds(data []byte) transient.Options {
+	return transient.Options{Memory: "50%", Tasks: 512, Alone: true, Prepare: Prepare, Data: data}
+}
+
+// spawn starts cmd as a child that sees v. It is PID 1 of its own PID namespace, so nothing that it started outlives
+// it, and it does not outlive us.
+func spawn(ctx context.Context, cmd *exec.Cmd, v view) (*transient.Child, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
 		return nil, err
 	}
-	return c, nil
+	c, err := transient.Start(ctx, cmd, privateBounds(data))
+	var far *transient.Refusal
+	if errors.As(err, &far) {
+		if why, ok := strings.CutPrefix(far.Text, ErrNoOverlay.Error()); ok {
+			return nil, fmt.Errorf("%w%s", ErrNoOverlay, why)
+		}
+	}
+	return c, err
 }
 
-// process reads the child's identity. It is reaped as soon as it ends, so its PID may be another's by then.
-func (c *child) process() (process.Process, error) {
-	p, err := process.Read(c.cmd.Process.Pid)
+// identity reads the child's. It is reaped as soon as it ends, so its PID may be another's by then.
+func identity(c *transient.Child) (process.Process, error) {
+	p, err := process.Read(c.PID)
 	if err != nil {
 		return process.Process{}, err
 	}
 	select {
-	case <-c.ended:
+	case <-c.Ended():
 		return process.Process{}, fmt.Errorf("process %d: %w", p.PID, process.ErrGone)
 	default:
 		return p, nil
 	}
-}
-
-// kill ends the child and with it its whole namespace.
-func (c *child) kill() {
-	// Only an ended process can make this fail.
-	_ = c.cmd.Process.Kill()
-}
-
-// onOwnThread runs f on a thread that ends with it. The first thread of the process cannot end, and /proc/self shows
-// its namespaces as ours, so it is passed over.
-func onOwnThread(f func()) {
-	go func() {
-		runtime.LockOSThread()
-		if unix.Gettid() != unix.Getpid() {
-			f()
-			return
-		}
-		// While this goroutine holds the first thread, the next one gets another.
-		begun := make(chan struct{})
-		onOwnThread(func() { close(begun); f() })
-		<-begun
-		runtime.UnlockOSThread()
-	}()
 }
 
 // joinMounts moves the calling thread into another process's mount namespace, unless it is there already.

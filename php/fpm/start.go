@@ -22,8 +22,8 @@ var ErrRunning = errors.New("php-fpm runs already")
 const (
 	startTimeout = 30 * time.Second // where the caller's context has no deadline
 	look         = 10 * time.Millisecond
-	// transient begins the names of units that we make; they vanish with their master and cannot be started again.
-	transient = "wpmend-php-fpm-"
+	// madeUnit begins the names of units that we make; they vanish with their master and cannot be started again.
+	madeUnit = "wpmend-php-fpm-"
 )
 
 // StartPlan says how a master would be started, without doing it: by its unit, by a transient unit, or, where systemd
@@ -44,7 +44,7 @@ func (m Master) plan(systemd bool) (argv []string, how string, err error) {
 	}
 	if systemd {
 		sum := sha256.Sum256([]byte(m.Config))
-		unit := transient + hex.EncodeToString(sum[:4])
+		unit := madeUnit + hex.EncodeToString(sum[:4])
 		// FPM's own units do not set OOMPolicy, and then the end of one worker by the OOM killer ends them all.
 		argv = []string{"systemd-run", "--quiet", "--collect", "--unit=" + unit, "--service-type=exec", "--property=OOMPolicy=continue"}
 		for _, e := range m.Env {

@@ -56,7 +56,7 @@ func (m Master) byUnit(ctx context.Context) bool {
 
 // unitCanStart: a unit is known that outlives its master.
 func (m Master) unitCanStart() bool {
-	return strings.HasSuffix(m.Unit, ".service") && !strings.HasPrefix(m.Unit, transient)
+	return strings.HasSuffix(m.Unit, ".service") && !strings.HasPrefix(m.Unit, madeUnit)
 }
 
 // mainPID is the main process of a unit, 0 for none.

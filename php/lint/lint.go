@@ -13,13 +13,12 @@ import (
 	"fmt"
 	"os/exec"
 	"regexp"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"wpmend/php/transient"
 )
 
 // Bounds on one file. PHP compiles WordPress' largest, of 600 kB, in 50 ms and 40 MB.
@@ -58,50 +57,27 @@ func (p PHP) Lint(ctx context.Context, code []byte) (*Fault, error) {
 	if len(code) > MaxCode {
 		return nil, fmt.Errorf("lint: the file has %d bytes, more than the %d that are looked at", len(code), MaxCode)
 	}
-	type result struct {
-		fault *Fault
-		err   error
+	fault, err := p.run(ctx, code)
+	if err != nil {
+		return nil, fmt.Errorf("lint with %s: %w", p.Binary, err)
 	}
-	done := make(chan result, 1)
-	go func() {
-		// no_new_privs is a thread's own and stays; the thread ends with this goroutine, which does not unlock it.
-		runtime.LockOSThread()
-		fault, err := p.run(ctx, code)
-		done <- result{fault, err}
-	}()
-	r := <-done
-	if r.err != nil {
-		return nil, fmt.Errorf("lint with %s: %w", p.Binary, r.err)
-	}
-	return r.fault, nil
+	return fault, nil
 }
 
-// run must have its thread to itself.
 func (p PHP) run(ctx context.Context, code []byte) (*Fault, error) {
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return nil, fmt.Errorf("give up the right to more rights: %w", err)
-	}
 	ctx, cancel := context.WithTimeout(ctx, maxTime)
 	defer cancel()
 	// A shell can bound itself; to bound another user's process takes CAP_SYS_RESOURCE.
 	cmd := exec.CommandContext(ctx, "/bin/sh", append([]string{"-c", bounds, "sh", p.Binary}, p.arguments()...)...)
 	cmd.Env = []string{"LC_ALL=C"}
 	cmd.Dir = "/"
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Credential: &syscall.Credential{Uid: p.UID, Gid: p.GID}}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: &syscall.Credential{Uid: p.UID, Gid: p.GID}}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
 	words := &words{}
-	cmd.Stdout, cmd.Stderr = words, words
-	input, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	_, err = input.Write(code)
-	err = errors.Join(err, input.Close())
-	return verdict(ctx, cmd.Wait(), err, words.kept.String())
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(code), words, words
+	err := transient.Run(ctx, cmd, transient.Options{Time: maxTime, Memory: "512M", Tasks: 16, NoNewPrivs: true})
+	return verdict(ctx, err, words.kept.String())
 }
 
 // arguments leave nothing to php.ini.
@@ -119,19 +95,19 @@ func (p PHP) arguments() []string {
 // before it holds names of the code's choosing.
 var message = regexp.MustCompile(`(?s)^(?:PHP )?(Parse error|Fatal error): +(.*) in Standard input code on line (\d+)\s*(?:\n.*)?$`)
 
-func verdict(ctx context.Context, ended, fed error, said string) (*Fault, error) {
-	var exit *exec.ExitError
+func verdict(ctx context.Context, ended error, said string) (*Fault, error) {
+	var exit transient.Exit
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
-	case ended == nil && fed == nil:
+	case ended == nil:
 		return nil, nil
 	case errors.As(ended, &exit) && exit.ExitCode() == 255: // php_cli.c: of a file that does not compile
 		if f, ok := parse(said); ok {
 			return f, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: %s", errors.Join(ended, fed), strings.ToValidUTF8(strings.TrimSpace(said), "?"))
+	return nil, fmt.Errorf("%w: %s", ended, strings.ToValidUTF8(strings.TrimSpace(said), "?"))
 }
 
 // parse reads what `php -l` prints of a file that does not parse.
