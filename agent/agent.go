@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -79,7 +78,7 @@ func refused(err error) error {
 
 // Open prepares the state folder and removes what a dead wpmend's shadows left.
 func Open(o Options) (*Agent, error) {
-	if err := os.MkdirAll(o.State, 0o700); err != nil {
+	if err := journal.Prepare(o.State); err != nil {
 		return nil, fmt.Errorf("state folder: %w", err)
 	}
 	a := &Agent{state: o.State, log: o.Log, progress: o.Progress}

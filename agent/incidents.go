@@ -122,7 +122,7 @@ func (a *Agent) Recover(ctx context.Context) (RecoverReport, error) {
 		r.Changes = append(r.Changes, Recovered{ID: o.ID, What: o.What, State: string(o.State), Note: note})
 		r.Clean = r.Clean && o.Err == nil && o.State != journal.Refused
 	}
-	r.Notes = notes(err, a.closeInterrupted(ctx))
+	r.Notes = notes(err, a.history.Clean(), a.closeInterrupted(ctx))
 	r.Clean = r.Clean && len(r.Notes) == 0
 	return r, ctx.Err()
 }

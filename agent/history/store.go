@@ -49,6 +49,14 @@ func Open(dir string) (*Store, error) {
 	return &Store{dir: dir}, nil
 }
 
+// Clean removes what writers that died have left beside the incidents.
+func (s *Store) Clean() error {
+	if err := journal.Clean(s.dir); err != nil {
+		return fmt.Errorf("clean the history: %w", err)
+	}
+	return nil
+}
+
 // Open begins an incident: it gets its id and, unless it has one, its time.
 func (s *Store) Open(i Incident) (Incident, error) {
 	i.ID, i.State = ulid.Make().String(), Ongoing

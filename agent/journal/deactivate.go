@@ -50,7 +50,7 @@ func (deactivating) look(ctx context.Context, j *Journal, s Step) (standing, err
 }
 
 func (deactivating) apply(ctx context.Context, w *work, s Step) error {
-	return w.edit(ctx, s, func(now []byte) (list []byte, err error) {
+	return w.edit(ctx, s, false, func(now []byte) (list []byte, err error) {
 		list = now
 		for _, p := range s.Plugins {
 			if list, err = wp.RemovePlugin(list, p); err != nil {
@@ -63,5 +63,5 @@ func (deactivating) apply(ctx context.Context, w *work, s Step) error {
 
 func (deactivating) undo(ctx context.Context, w *work, s Step) error {
 	w.stale(s)
-	return w.edit(ctx, s, func(now []byte) ([]byte, error) { return s.merged(now, s.Plugins) })
+	return w.edit(ctx, s, true, func(now []byte) ([]byte, error) { return s.merged(now, s.Plugins) })
 }

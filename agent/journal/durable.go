@@ -102,6 +102,9 @@ func (s seam) save(dir, name string, data []byte, flags uint) (err error) {
 	return s.sync("folder", folder)
 }
 
+// Clean removes the temporary files that dead writers of [Save] left in a folder.
+func Clean(dir string) error { return seam{}.clean(dir) }
+
 // clean removes the temporary files that dead writers left.
 func (s seam) clean(dir string) error {
 	folder, err := openOwn(dir)

@@ -118,11 +118,14 @@ func (guarding) look(context.Context, *Journal, Step) (standing, error) { return
 func (guarding) apply(context.Context, *work, Step) error { return nil }
 
 func (guarding) undo(ctx context.Context, w *work, s Step) error {
-	return w.edit(ctx, s, func(now []byte) ([]byte, error) { return s.merged(now, s.back(ctx, w.Journal, w.change.Steps)) })
+	return w.edit(ctx, s, w.again, func(now []byte) ([]byte, error) { return s.merged(now, s.back(ctx, w.Journal, w.change.Steps)) })
 }
 
-// edit changes a list of plugins against others who write it at the same time.
-func (w *work) edit(ctx context.Context, s Step, change func(now []byte) ([]byte, error)) error {
+// edit changes a list of plugins against others who write it at the same time. sure: an
+// earlier question, of a wpmend that died or a connection that broke, may still wait for
+// the server's lock on the row. A swap that changes nothing waits behind it; a list that
+// was only read could change afterwards.
+func (w *work) edit(ctx context.Context, s Step, sure bool, change func(now []byte) ([]byte, error)) error {
 	for range optionTries {
 		now, err := w.option(ctx, s)
 		if blog, _ := ofBlog(s.Name); blog != "" && errors.Is(err, wp.ErrNoOption) {
@@ -137,8 +140,18 @@ func (w *work) edit(ctx context.Context, s Step, change func(now []byte) ([]byte
 			return &RefusedError{What: fmt.Sprintf("the option %s of %s cannot be read (%v), so nothing was put back into it", s.Name, s.SiteRoot, err),
 				Do: "see in wp-admin, Plugins, that these are active: " + join(s.Plugins)}
 		}
-		if bytes.Equal(want, now) {
+		if bytes.Equal(want, now) && !sure {
 			return nil
+		}
+		if bytes.Equal(want, now) {
+			still, err := w.deps.Options.SwapOption(ctx, s.SiteRoot, s.Name, now, now)
+			if err != nil {
+				return fmt.Errorf("make sure of %s: %w", s.Name, err)
+			}
+			if still {
+				return nil
+			}
+			continue
 		}
 		if s.Kind == Option {
 			w.begin()

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
 // memoryFile holds the servers that were seen running, below the state folder.
@@ -41,16 +43,22 @@ func (h Host) Remember(state string) error {
 	if err := os.MkdirAll(state, 0o700); err != nil {
 		return fmt.Errorf("remember the host: %w", err)
 	}
-	tmp, err := os.CreateTemp(state, memoryFile+".*")
+	dir, err := os.Open(state)
 	if err != nil {
 		return fmt.Errorf("remember the host: %w", err)
 	}
-	_, err = tmp.Write(text)
-	if err = errors.Join(err, tmp.Close()); err == nil {
-		err = os.Rename(tmp.Name(), filepath.Join(state, memoryFile))
+	defer dir.Close()
+	// Held until the end, so that all writers can use one name: nothing piles up when
+	// they die.
+	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX); err != nil {
+		return fmt.Errorf("remember the host: lock %s: %w", state, err)
+	}
+	fresh := filepath.Join(state, "."+memoryFile+".new")
+	if err = os.WriteFile(fresh, text, 0o600); err == nil {
+		err = os.Rename(fresh, filepath.Join(state, memoryFile))
 	}
 	if err != nil {
-		return fmt.Errorf("remember the host: %w", errors.Join(err, os.Remove(tmp.Name())))
+		return fmt.Errorf("remember the host: %w", errors.Join(err, os.Remove(fresh)))
 	}
 	return nil
 }
