@@ -157,6 +157,16 @@ func TestKernelLog(t *testing.T) {
 	if fmt.Sprint(found) != "[0 3]" {
 		t.Errorf("%v", found)
 	}
+	// As it is read where our own unit may not.
+	asked := 0
+	kmsgRecords(askKmsg(), func(after time.Duration, message string) {
+		if strings.HasPrefix(message, fmt.Sprintf("Out of memory: Killed process %d ", first+3)) && after > 0 {
+			asked++
+		}
+	})
+	if asked != 1 {
+		t.Errorf("dd has read the record %d times", asked)
+	}
 	if later := kernel(s, time.Now().Add(kernelBefore)); len(later) != 0 {
 		t.Errorf("%+v", later)
 	}

@@ -73,7 +73,7 @@ const stopTime = 10 * time.Second
 // Run runs cmd to its end like [exec.Cmd.Run]; cmd must have been made with ctx. Of SysProcAttr a unit takes the
 // credential alone. What failed to end well is an [Exit].
 func Run(ctx context.Context, cmd *exec.Cmd, o Options) error {
-	if !confined() {
+	if !Confined() {
 		if o.NoNewPrivs || o.Prepare != nil || o.Alone {
 			return runDirect(cmd, o)
 		}
@@ -121,7 +121,7 @@ type Child struct {
 // Start starts cmd, and returns when it runs or ctx has ended before that; later ctx means nothing. Its output must be
 // files, nothing else is read to its end. What Prepare refuses is its error, or a [*Refusal] from a unit.
 func Start(ctx context.Context, cmd *exec.Cmd, o Options) (*Child, error) {
-	if confined() {
+	if Confined() {
 		return startUnit(ctx, cmd, o)
 	}
 	return startDirect(cmd, o)
@@ -141,9 +141,9 @@ func (c *Child) Kill() { c.kill() }
 // capSysAdmin is CAP_SYS_ADMIN's bit, capabilities(7).
 const capSysAdmin = 1 << 21
 
-// confined says whether we run as a service of systemd's that takes from us what our programs need: NoNewPrivileges,
+// Confined says whether we run as a service of systemd's that takes from us what our programs need: NoNewPrivileges,
 // or the right to mount. A service without that, a shell and a container start programs directly.
-func confined() bool {
+func Confined() bool {
 	// sd_booted(3)
 	if info, err := os.Lstat("/run/systemd/system"); err != nil || !info.IsDir() {
 		return false

@@ -84,7 +84,7 @@ func TestConfined(t *testing.T) {
 	if !lab.InSystemd(t, lab.SystemdOptions{}) {
 		return
 	}
-	if confined() {
+	if Confined() {
 		t.Error("what runs in a scope counts as confined")
 	}
 	run := func(unit, part string, args ...string) *exec.Cmd {
@@ -147,7 +147,7 @@ func ours(t *testing.T) []string {
 
 // testConfined runs in the service.
 func testConfined(t *testing.T) {
-	if !confined() {
+	if !Confined() {
 		t.Fatal("the service does not count as confined")
 	}
 	for _, tc := range []struct {
