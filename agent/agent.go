@@ -99,27 +99,6 @@ func Open(o Options) (*Agent, error) {
 	return a, nil
 }
 
-// Reconfigure puts another configuration in force, which must be valid. Work that has begun may still end under the
-// earlier one.
-func (a *Agent) Reconfigure(c config.Config) { a.settings.Store(&c) }
-
-// Settings is the configuration in force for s, with its owner's and its own sections applied.
-func (a *Agent) Settings(s site.Site) config.Config { return a.confOf(s) }
-
-func (a *Agent) conf() config.Config { return *a.settings.Load() }
-
-func (a *Agent) confOf(s site.Site) config.Config {
-	c := a.settings.Load()
-	if len(c.Sites) == 0 && len(c.Owners) == 0 {
-		return *c // the owner's name costs a look into the user database
-	}
-	names := []string{s.Domain}
-	for _, v := range s.Vhosts {
-		names = append(names, v.Names...)
-	}
-	return c.Of(config.Who{Root: s.Root, Names: names, ID: s.ID, Owner: s.OwnerName(), UID: s.Owner})
-}
-
 // Discover looks at the host and remembers what runs.
 func (a *Agent) Discover(ctx context.Context) (site.Host, error) {
 	remembered, err := site.Recall(a.state)

@@ -7,15 +7,10 @@
 package config
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
-
-	"github.com/BurntSushi/toml"
 )
 
 // DefaultFile is read when no --config is given; it may be absent.
@@ -28,14 +23,26 @@ type Duration time.Duration
 func (d *Duration) UnmarshalText(text []byte) error {
 	v, err := time.ParseDuration(string(text))
 	if err != nil {
-		return fmt.Errorf("%q is not a duration such as \"10s\" or \"5m\"", text)
+		return fmt.Errorf("%s is not a duration such as \"10s\" or \"5m\"", quoted(string(text)))
 	}
 	*d = Duration(v)
 	return nil
 }
 
 // MarshalText writes the duration as it is read.
-func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// String leaves out what is zero: "5m", where time.Duration says "5m0s".
+func (d Duration) String() string {
+	text := time.Duration(d).String()
+	if short, cut := strings.CutSuffix(text, "m0s"); cut {
+		text = short + "m"
+	}
+	if short, cut := strings.CutSuffix(text, "h0m"); cut {
+		text = short + "h"
+	}
+	return text
+}
 
 // Config is everything an administrator can set.
 type Config struct {
@@ -58,8 +65,14 @@ type Config struct {
 	FPM     []FPM   `toml:"fpm" json:"fpm"`
 
 	// Owners and Sites are the sections for some sites only; see [Config.Of].
-	Owners []Owner `toml:"-" json:"-"`
-	Sites  []Site  `toml:"-" json:"-"`
+	Owners []Owner `toml:"owner" json:"owners"`
+	Sites  []Site  `toml:"site" json:"sites"`
+
+	// Files are those it was read from, in their order.
+	Files []string `toml:"-" json:"-"`
+
+	applied []setting // over the defaults, in their order
+	fpmAt   Origin
 }
 
 // Mode is what the service does about an incident.
@@ -145,7 +158,7 @@ type FPM struct {
 // Default is the configuration without any file.
 func Default() Config {
 	return Config{
-		Only: []string{}, Mode: Heal, Protected: []string{}, QuietHours: []Hours{}, FPM: []FPM{},
+		Only: []string{}, Mode: Heal, Protected: []string{}, QuietHours: []Hours{}, FPM: []FPM{}, Owners: []Owner{}, Sites: []Site{},
 		Watch:  Watch{Every: Duration(10 * time.Second), Discover: Duration(time.Minute), Incidents: 2},
 		Probe:  Probe{Timeout: Duration(30 * time.Second), Body: 2 << 20, Verify: 5},
 		Search: Search{Outgoing: AllowOutgoing, Fix: RenameFix},
@@ -157,9 +170,12 @@ func Default() Config {
 
 // Error is a fault in a configuration file.
 type Error struct {
-	File string
-	Line int // 0: the file as a whole
-	Msg  string
+	File   string
+	Line   int // 0: the file as a whole
+	Msg    string
+	Remedy string // a command that may help, or ""
+
+	missing bool
 }
 
 func (e *Error) Error() string {
@@ -167,135 +183,6 @@ func (e *Error) Error() string {
 		return fmt.Sprintf("%s: %s", e.File, e.Msg)
 	}
 	return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Msg)
-}
-
-// Load reads file over the defaults. A missing file is an error unless it is
-// DefaultFile. What is wrong with a file is an *Error.
-func Load(file string) (Config, error) {
-	text, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) && file == DefaultFile {
-		return Default(), nil
-	}
-	if err != nil {
-		return Config{}, &Error{File: file, Msg: fmt.Sprintf("cannot read: %v", err)}
-	}
-	return Parse(file, string(text))
-}
-
-// Parse reads text, which came from file, over the defaults.
-func Parse(file, text string) (Config, error) {
-	c := Default()
-	meta, err := toml.Decode(text, &c)
-	var parse toml.ParseError
-	if errors.As(err, &parse) {
-		return Config{}, &Error{File: file, Line: parse.Position.Line, Msg: parse.Message}
-	}
-	if err != nil {
-		return Config{}, typeError(file, strings.TrimPrefix(err.Error(), "toml: "))
-	}
-	if unknown := meta.Undecoded(); len(unknown) > 0 {
-		key := unknown[0]
-		return Config{}, &Error{File: file, Line: keyLine(text, key), Msg: fmt.Sprintf("unknown key %q", key.String())}
-	}
-	if where, msg := c.fault(); msg != "" {
-		return Config{}, &Error{File: file, Line: keyLine(text, toml.Key{where}), Msg: msg}
-	}
-	return c, nil
-}
-
-// typeError takes the place out of the library's text for a wrong type, which
-// carries it as "line 2 (last key "a.b"): …" only.
-func typeError(file, msg string) *Error {
-	var line int
-	if _, err := fmt.Sscanf(msg, "line %d (last key", &line); err != nil {
-		return &Error{File: file, Msg: msg}
-	}
-	if _, rest, found := strings.Cut(msg, "): "); found {
-		msg = rest
-	}
-	return &Error{File: file, Line: line, Msg: msg}
-}
-
-// fault names the first key whose value is out of range.
-func (c Config) fault() (key, msg string) {
-	for _, dir := range c.Only {
-		if !filepath.IsAbs(dir) {
-			return "only", fmt.Sprintf("only: %q must be an absolute folder", dir)
-		}
-	}
-	for _, f := range c.FPM {
-		if !filepath.IsAbs(f.Config) {
-			return "config", fmt.Sprintf("fpm.config: %q must be an absolute path", f.Config)
-		}
-	}
-	if c.Mode != Heal && c.Mode != Suggest && c.Mode != Observe {
-		return "mode", fmt.Sprintf("mode: %q is neither \"heal\" nor \"suggest\" nor \"observe\"", c.Mode)
-	}
-	if c.Search.Outgoing != AllowOutgoing && c.Search.Outgoing != HoldOutgoing {
-		return "outgoing", fmt.Sprintf("outgoing: %q is neither \"allow\" nor \"hold\"", c.Search.Outgoing)
-	}
-	if c.Search.Fix != RenameFix && c.Search.Fix != DeactivateFix {
-		return "fix", fmt.Sprintf("fix: %q is neither \"rename\" nor \"deactivate\"", c.Search.Fix)
-	}
-	if key, msg := c.Edge.fault(); msg != "" {
-		return key, msg
-	}
-	for _, id := range c.Protected {
-		if err := protectable(id); err != nil {
-			return "protected", "protected: " + err.Error()
-		}
-	}
-	if key, msg := c.Limits.fault(); msg != "" {
-		return key, msg
-	}
-	for _, b := range []struct {
-		key      string
-		v        time.Duration
-		min, max time.Duration
-	}{
-		{"every", time.Duration(c.Watch.Every), time.Second, 24 * time.Hour},
-		{"discover", time.Duration(c.Watch.Discover), time.Second, 24 * time.Hour},
-		{"timeout", time.Duration(c.Probe.Timeout), time.Second, 10 * time.Minute},
-		{"patience", time.Duration(c.Budget.Patience), 0, time.Minute},
-	} {
-		if b.v < b.min || b.v > b.max {
-			return b.key, fmt.Sprintf("%s: %s is not between %s and %s", b.key, b.v, b.min, b.max)
-		}
-	}
-	for _, b := range []struct {
-		key         string
-		v, min, max int
-	}{
-		{"incidents", c.Watch.Incidents, 1, 64},
-		{"body", c.Probe.Body, 64 << 10, 64 << 20},
-		{"verify", c.Probe.Verify, 1, 100},
-		{"site", c.Budget.Site, 0, 1000},
-		{"pool", c.Budget.Pool, 0, 10000},
-		{"host", c.Budget.Host, 0, 10000},
-		{"master", c.Budget.Master, 0, 1000},
-		{"requests", c.Budget.Requests, 0, 10000},
-	} {
-		if b.v < b.min || b.v > b.max {
-			return b.key, fmt.Sprintf("%s: %d is not between %d and %d", b.key, b.v, b.min, b.max)
-		}
-	}
-	return "", ""
-}
-
-// keyLine finds where the last part of key is set, since the TOML library tells
-// positions of syntax errors only; 0 when the place is not certain.
-func keyLine(text string, key toml.Key) int {
-	last := key[len(key)-1]
-	for i, line := range strings.Split(text, "\n") {
-		name, _, found := strings.Cut(line, "=")
-		if !found {
-			name = strings.Trim(strings.TrimSpace(line), "[]")
-		}
-		if parts := strings.Split(strings.TrimSpace(name), "."); strings.Trim(parts[len(parts)-1], `"' `) == last {
-			return i + 1
-		}
-	}
-	return 0
 }
 
 // Includes reports whether the site at root is within Only.

@@ -19,17 +19,18 @@ type Edge struct {
 	Resolver string `toml:"resolver" json:"resolver"`
 }
 
-func (e Edge) fault() (key, msg string) {
-	if e.Resolver == "" {
-		return "", ""
+func resolver(v any) (string, error) {
+	s, err := text(v)
+	if err != nil || s == "" {
+		return s, err
 	}
-	host, port, err := net.SplitHostPort(e.Resolver)
+	host, port, err := net.SplitHostPort(s)
 	if err != nil {
-		host, port = e.Resolver, "53"
+		host, port = s, "53"
 	}
 	n, perr := strconv.ParseUint(port, 10, 16)
 	if _, err := netip.ParseAddr(host); err != nil || perr != nil || n == 0 {
-		return "resolver", fmt.Sprintf("resolver: %q is no IP address, such as \"192.0.2.53\" or \"[2001:db8::53]:5353\"", e.Resolver)
+		return "", fmt.Errorf("%s is no IP address, such as \"192.0.2.53\" or \"[2001:db8::53]:5353\"", quoted(s))
 	}
-	return "", ""
+	return s, nil
 }

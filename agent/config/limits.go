@@ -20,12 +20,15 @@ func (s *Size) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// MarshalText writes the size in whole mebibytes where it can.
-func (s Size) MarshalText() ([]byte, error) {
+// MarshalText writes the size as it is read.
+func (s Size) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// String gives whole mebibytes where it can.
+func (s Size) String() string {
 	if s > 0 && s%(1<<20) == 0 {
-		return fmt.Appendf(nil, "%dM", s>>20), nil
+		return fmt.Sprintf("%dM", s>>20)
 	}
-	return fmt.Appendf(nil, "%d", int64(s)), nil
+	return fmt.Sprint(int64(s))
 }
 
 // Limits are the ceilings: wpmend raises no limit of a site above them, neither by itself nor for
@@ -46,31 +49,4 @@ type Limits struct {
 func defaultLimits() Limits {
 	return Limits{MaxExecutionTime: Duration(5 * time.Minute), MaxInputTime: Duration(5 * time.Minute), RequestTerminateTimeout: Duration(5 * time.Minute),
 		MemoryLimit: 512 << 20, UploadSize: 512 << 20, MaxChildren: 50, Term: Duration(24 * time.Hour)}
-}
-
-// fault names the first key whose value is out of range.
-func (l Limits) fault() (key, msg string) {
-	for _, b := range []struct {
-		key      string
-		v        Duration
-		min, max time.Duration
-	}{
-		{"max_execution_time", l.MaxExecutionTime, time.Second, 24 * time.Hour},
-		{"max_input_time", l.MaxInputTime, time.Second, 24 * time.Hour},
-		{"request_terminate_timeout", l.RequestTerminateTimeout, time.Second, 24 * time.Hour},
-		{"term", l.Term, time.Minute, 365 * 24 * time.Hour},
-	} {
-		if v := time.Duration(b.v); v < b.min || v > b.max {
-			return b.key, fmt.Sprintf("%s: %s is not between %s and %s", b.key, v, b.min, b.max)
-		}
-	}
-	for key, v := range map[string]Size{"memory_limit": l.MemoryLimit, "upload_size": l.UploadSize} {
-		if v < 1<<20 || v > 1<<40 {
-			return key, fmt.Sprintf("%s: %d bytes are not between 1M and 1024G", key, v)
-		}
-	}
-	if l.MaxChildren < 1 || l.MaxChildren > 100_000 {
-		return "max_children", fmt.Sprintf("max_children: %d is not between 1 and 100000", l.MaxChildren)
-	}
-	return "", ""
 }

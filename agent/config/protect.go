@@ -42,7 +42,7 @@ func matches(pattern, text string) bool {
 // protectable refuses what can mean no component.
 func protectable(entry string) error {
 	if _, _, err := wp.ParseID(strings.ReplaceAll(entry, "*", "x")); err != nil {
-		return fmt.Errorf("%q is no component: write it as in `wpmend bisect`, such as \"plugin:woocommerce\" or \"plugin:woo*\"", entry)
+		return fmt.Errorf("%s is no component: write it as in `wpmend bisect`, such as \"plugin:woocommerce\" or \"plugin:woo*\"", quoted(entry))
 	}
 	return nil
 }

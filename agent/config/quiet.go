@@ -17,7 +17,7 @@ type Hours struct {
 
 // UnmarshalText reads hours as they are written in a file.
 func (h *Hours) UnmarshalText(text []byte) error {
-	bad := fmt.Errorf("%q are no quiet hours: write them as \"22:00-06:00\" or \"mon-fri 09:00-17:00\"", text)
+	bad := fmt.Errorf("%s are no quiet hours: write them as \"22:00-06:00\" or \"mon-fri 09:00-17:00\"", quoted(string(text)))
 	words := strings.Fields(string(text))
 	var v Hours
 	if len(words) == 2 {
@@ -38,14 +38,16 @@ func (h *Hours) UnmarshalText(text []byte) error {
 		return bad
 	}
 	if v.From == v.To {
-		return fmt.Errorf("%q are no hours at all: a whole day is \"00:00-24:00\"", text)
+		return fmt.Errorf("%s are no hours at all: a whole day is \"00:00-24:00\"", quoted(string(text)))
 	}
 	*h = v
 	return nil
 }
 
 // MarshalText writes the hours as they are read.
-func (h Hours) MarshalText() ([]byte, error) {
+func (h Hours) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
+
+func (h Hours) String() string {
 	var days []string
 	for _, d := range h.Days {
 		days = append(days, dayName(d))
@@ -54,7 +56,7 @@ func (h Hours) MarshalText() ([]byte, error) {
 	if len(days) > 0 {
 		text = strings.Join(days, ",") + " " + text
 	}
-	return []byte(text), nil
+	return text
 }
 
 func dayName(d time.Weekday) string { return strings.ToLower(d.String()[:3]) }

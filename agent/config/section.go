@@ -12,6 +12,7 @@ type Site struct {
 	// Match is the site's root folder, one of its domains, or its id.
 	Match string
 	set   []setting
+	at    Origin
 }
 
 // Owner is an [[owner]] section: settings for all sites of one user.
@@ -19,12 +20,20 @@ type Owner struct {
 	// User is the owner's login name or uid.
 	User string
 	set  []setting
+	at   Origin
 }
+
+// Origin is where the section begins.
+func (s Site) Origin() Origin { return s.at }
+
+// Origin is where the section begins.
+func (o Owner) Origin() Origin { return o.at }
 
 // setting is one key's value, of the type that its field has.
 type setting struct {
-	key   string
-	apply func(*Config)
+	key   key
+	value any
+	at    Origin
 }
 
 // Who is what a section may name a site by.
@@ -50,9 +59,10 @@ const noUID = ^uint32(0)
 
 // Of is the configuration for one site: the [[owner]] sections that name its owner over what holds for all, the [[site]]
 // sections that name it over both, each in their order. What is set in a section is what is set there as a whole: a list
-// is replaced.
+// is replaced. The result has no sections.
 func (c Config) Of(w Who) Config {
 	owners, sites := c.Owners, c.Sites
+	c.Owners, c.Sites = []Owner{}, []Site{}
 	for _, o := range owners {
 		if o.names(w) {
 			c.apply(o.set)
@@ -68,8 +78,9 @@ func (c Config) Of(w Who) Config {
 
 func (c *Config) apply(set []setting) {
 	for _, s := range set {
-		s.apply(c)
+		s.key.set(c, s.value)
 	}
+	c.applied = append(slices.Clip(c.applied), set...)
 }
 
 func (o Owner) names(w Who) bool {
@@ -78,7 +89,7 @@ func (o Owner) names(w Who) bool {
 
 func (s Site) names(w Who) bool {
 	if filepath.IsAbs(s.Match) {
-		return filepath.Clean(s.Match) == w.Root
+		return s.Match == w.Root
 	}
-	return s.Match == w.ID || slices.ContainsFunc(w.Names, func(name string) bool { return name != "" && strings.EqualFold(name, s.Match) })
+	return s.Match == w.ID || slices.ContainsFunc(w.Names, func(name string) bool { return strings.ToLower(name) == s.Match })
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,7 +70,7 @@ func describe(err error) failure {
 		f.Kind, f.code = "usage", exitUsage
 		f.Remedy = usage.command.CommandPath() + " --help"
 	case errors.As(err, &conf):
-		f.Kind, f.Remedy, f.code = "config", "correct the file, then try `wpmend config check`", exitUsage
+		f.Kind, f.Remedy, f.code = "config", cmp.Or(conf.Remedy, "correct the file, then try `wpmend config check`"), exitUsage
 	case errors.As(err, &notFound):
 		f.Kind, f.Remedy, f.code = "not-found", "wpmend sites", exitUsage
 	case errors.As(err, &held):

@@ -122,7 +122,7 @@ func (in *invocation) load() (config.Config, error) {
 		if len(in.only) == 0 {
 			return c, &agent.Error{Kind: "usage", Remedy: "wpmend --help", Err: errors.New("--only is empty: give an absolute folder")}
 		}
-		c.Only = in.only
+		c = c.Confined("--only", in.only)
 	}
 	return c, nil
 }

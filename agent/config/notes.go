@@ -1,0 +1,68 @@
+package config
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"slices"
+	"strconv"
+)
+
+// Notes are what is valid and still looks like a mistake, on a host with these sites; with sites nil nobody knows
+// which there are. A user or a site may be yet to come, so none of it is an error.
+func (c Config) Notes(sites []Who) []string {
+	notes := []string{}
+	note := func(at Origin, format string, args ...any) {
+		notes = append(notes, at.String()+": "+fmt.Sprintf(format, args...))
+	}
+	only := Origin{}
+	for _, s := range c.applied {
+		if s.key.name == "only" {
+			only = s.at
+		}
+	}
+	for _, dir := range c.Only {
+		if !folder(dir) {
+			note(only, "only: there is no folder %q", dir)
+		}
+	}
+	for _, f := range c.FPM {
+		if _, err := os.Stat(f.Config); err != nil {
+			note(c.fpmAt, "fpm: there is no file %q", f.Config)
+		}
+	}
+	for _, o := range c.Owners {
+		if !userExists(o.User) {
+			note(o.at, "this host has no user %q", o.User)
+		}
+		if len(o.set) == 0 {
+			note(o.at, "nothing is set for the owner %q", o.User)
+		}
+	}
+	for _, s := range c.Sites {
+		if sites != nil && !slices.ContainsFunc(sites, s.names) {
+			note(s.at, "this host has no site %q: `wpmend sites` lists them", s.Match)
+		}
+		if len(s.set) == 0 {
+			note(s.at, "nothing is set for the site %q", s.Match)
+		}
+	}
+	return notes
+}
+
+func folder(dir string) bool {
+	info, err := os.Stat(dir)
+	return err == nil && info.Mode()&fs.ModeDir != 0
+}
+
+func userExists(name string) bool {
+	if _, err := user.Lookup(name); err == nil {
+		return true
+	}
+	if _, err := strconv.ParseUint(name, 10, 32); err != nil {
+		return false
+	}
+	_, err := user.LookupId(name)
+	return err == nil
+}
