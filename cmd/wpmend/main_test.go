@@ -17,7 +17,10 @@ import (
 	"testing"
 	"time"
 
+	crashing "wpmend/packaging/crash"
 	"wpmend/packaging/lab"
+	"wpmend/php/fpm"
+	"wpmend/php/transient"
 )
 
 // asWpmend makes the test binary be wpmend: what is tested is a process of its own,
@@ -25,6 +28,9 @@ import (
 const asWpmend = "WPMEND_TEST_PART"
 
 func TestMain(m *testing.M) {
+	if transient.Helps(os.Args) {
+		os.Exit(transient.Help(fpm.Prepare))
+	}
 	switch os.Getenv(asWpmend) {
 	case "nobody":
 		if err := syscall.Setuid(65534); err != nil {
@@ -35,6 +41,10 @@ func TestMain(m *testing.M) {
 	case "wpmend":
 		// Nothing that wpmend starts may play this part again.
 		os.Unsetenv(asWpmend)
+		if err := crashing.Enter(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 		stop()
