@@ -33,7 +33,7 @@ func newBench(t *testing.T, o lab.Options) *bench {
 	t.Helper()
 	l := lab.New(t, o)
 	c := config.Default()
-	c.Only, c.Budget.Site, c.Budget.Host = []string{l.Dir}, 1000, 1000
+	c.Only, c.Budget.Site, c.Budget.Pool, c.Budget.Host = []string{l.Dir}, 1000, 1000, 1000
 	a, err := Open(Options{Config: c, State: filepath.Join(l.Dir, "state"), Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	if err != nil {
 		t.Fatal(err)
