@@ -103,7 +103,7 @@ func (h *healing) ownFiles(ctx context.Context, lines []string) ([]remedy.OwnFil
 // readOwn reads a file of wpmend's own, nil if there is none. The folder may be a
 // customer's, who may have put anything there; the journal refuses to write in it.
 func readOwn(name string) ([]byte, error) {
-	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -25,6 +25,9 @@ const maxEntries = 20_000
 // folder, nobody else can write there, and whoever could have made the link
 // could have read the target. Anything else gives [ErrRefused].
 //
+// Where others own what lies in it, or could have led here, only what the site's
+// owner, or they, could read is read: nobody borrows root's eyes.
+//
 // Nothing is opened by a path twice, so a link that is exchanged meanwhile
 // gains nothing. A Tree may be used by several goroutines, not during Close.
 type Tree struct {
@@ -32,11 +35,14 @@ type Tree struct {
 	root    place
 	owner   uint32
 	trusted []uint32 // the site's owner first
+	group   *uint32  // which the site's user is in besides his own, if it is known
+	leaders []uint32 // who could have led here by a link, and must be able to read what is read
 }
 
 // OpenTree opens a site's folder. Owner is the user id that the site's PHP runs
-// as. Links on the way to dir are followed if root made them, or if the site's
-// owner or the owner of dir did and could have gone there himself.
+// as. Links on the way to dir are followed if root made them, or if the owner of
+// what they lead to did, or the site's owner did and they lead to root's, and could
+// have gone there himself.
 func OpenTree(dir string, owner uint32) (*Tree, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
@@ -52,11 +58,7 @@ func OpenTree(dir string, owner uint32) (*Tree, error) {
 		err = unix.ENOTDIR
 	}
 	if err == nil {
-		for _, uid := range w.makers {
-			if uid != owner && uid != w.at.st.Uid {
-				err = fmt.Errorf("%w: a link on the way belongs to %s, not to root or the site's owner", ErrRefused, userName(uid))
-			}
-		}
+		err = w.led(owner)
 	}
 	if err != nil {
 		w.at.close()
@@ -64,6 +66,11 @@ func OpenTree(dir string, owner uint32) (*Tree, error) {
 	}
 	w.at.name = abs
 	t := &Tree{dir: abs, root: w.at, owner: owner, trusted: []uint32{owner}}
+	for _, uid := range w.readers {
+		if uid != w.at.st.Uid && !slices.Contains(t.leaders, uid) {
+			t.leaders = append(t.leaders, uid)
+		}
+	}
 	for _, uid := range []uint32{0, w.at.st.Uid} {
 		if !slices.Contains(t.trusted, uid) {
 			t.trusted = append(t.trusted, uid)
@@ -122,6 +129,15 @@ func (t *Tree) ReadHead(rel string, limit int64) ([]byte, error) {
 	return b[:min(int64(len(b)), limit)], nil
 }
 
+// ReadOwn is ReadFile of what the site's own user could read, being in group too:
+// for what is handed to a process of his. [ErrRefused] if he could not.
+func (t *Tree) ReadOwn(rel string, group uint32, limit int64) ([]byte, error) {
+	own := *t
+	own.leaders = append(slices.Clone(t.leaders), t.owner)
+	own.group = &group
+	return own.ReadFile(rel, limit)
+}
+
 // read gives up to limit bytes and the file's size: at least the number of bytes
 // that were there when it was read. A file known to be larger is still read,
 // since the caller may want its head.
@@ -144,6 +160,9 @@ func (t *Tree) read(rel string, limit int64) (b []byte, size int64, err error) {
 	// (fs.protected_hardlinks), a customer can have one to root's files.
 	if w.at.st.Nlink > 1 {
 		w.readers = append(w.readers, t.owner)
+	}
+	if !slices.Contains(t.trusted, w.at.st.Uid) {
+		w.always = append(w.always, t.owner)
 	}
 	if err := w.grants(4); err != nil {
 		return fail(err)
@@ -218,7 +237,7 @@ func (t *Tree) walk(op, rel string, follow bool) (*walk, error) {
 		return nil, &fs.PathError{Op: op, Path: t.path(rel), Err: err}
 	}
 	start.name = t.dir
-	w := &walk{at: start, trusted: t.trusted}
+	w := &walk{at: start, trusted: t.trusted, always: slices.Clone(t.leaders), group: t.group}
 	if err := w.to(strings.Split(clean, "/"), follow); err != nil {
 		w.at.close()
 		return nil, &fs.PathError{Op: op, Path: t.path(rel), Err: err}

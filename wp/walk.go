@@ -56,7 +56,10 @@ type walk struct {
 	at      place
 	trusted []uint32 // users who may make links and own what they lead to; nil: judged by the caller
 	readers []uint32 // who must be able to read what is found: empty until a link is met
+	always  []uint32 // the same, from the beginning on
+	group   *uint32  // of the site's owner, besides those that the host knows
 	makers  []uint32 // who, other than root, made the links that were followed
+	passed  []uint32 // who, other than root, owns a folder on the way, while links are judged by the caller
 	links   int
 	open    error // the first folder that others can write; only matters for a link below it
 }
@@ -111,9 +114,13 @@ func (w *walk) follow(link place) (string, error) {
 			return "", fmt.Errorf("%w: the link %q belongs to %s, not to root or the site's owner", ErrRefused, link.name, userName(link.st.Uid))
 		}
 		w.readers = append(w.readers, w.trusted[0], link.st.Uid, w.at.st.Uid)
-	} else if link.st.Uid != 0 {
-		w.readers = append(w.readers, link.st.Uid)
-		w.makers = append(w.makers, link.st.Uid)
+	} else {
+		// Who owns a folder above cannot make a link of root's, but choose among those there are.
+		w.readers = append(w.readers, w.passed...)
+		if link.st.Uid != 0 {
+			w.readers = append(w.readers, link.st.Uid)
+			w.makers = append(w.makers, link.st.Uid)
+		}
 	}
 	target := make([]byte, unix.PathMax)
 	n, err := unix.Readlinkat(link.fd, "", target)
@@ -139,10 +146,13 @@ func (w *walk) pass() error {
 	if w.at.isDir() && w.open == nil && w.trusted != nil {
 		w.open = w.writers()
 	}
-	if len(w.readers) == 0 {
-		return nil
+	switch {
+	case w.trusted == nil && w.at.st.Uid != 0:
+		w.passed = append(w.passed, w.at.st.Uid)
+	case w.trusted != nil && w.at.isDir() && !slices.Contains(w.trusted, w.at.st.Uid):
+		w.always = append(w.always, w.trusted[0]) // a stranger's folder in the site's
 	}
-	if w.trusted != nil {
+	if len(w.readers) > 0 && w.trusted != nil {
 		if w.open != nil {
 			return fmt.Errorf("%w: the link leads through a folder that is not its owner's alone: %w", ErrRefused, w.open)
 		}
@@ -175,6 +185,27 @@ func (w *walk) grants(bit uint32) error {
 	for _, uid := range w.readers {
 		if !permits(w.at.st, uid, bit) {
 			return fmt.Errorf("%w: %s could not read %q, so no link may lead there", ErrRefused, userName(uid), w.at.name)
+		}
+	}
+	for _, uid := range w.always {
+		own := w.group != nil && uid == w.trusted[0] && w.at.st.Gid == *w.group && w.at.st.Mode&(bit<<3) != 0
+		if !own && !permits(w.at.st, uid, bit) {
+			return fmt.Errorf("%w: %s could not read %q", ErrRefused, userName(uid), w.at.name)
+		}
+	}
+	return nil
+}
+
+// led judges who made the links on the way to a folder: nobody can lead us into what
+// is not his, the site's owner at most into what is root's.
+func (w *walk) led(owner uint32) error {
+	for _, uid := range w.makers {
+		switch {
+		case uid == w.at.st.Uid:
+		case uid != owner:
+			return fmt.Errorf("%w: a link on the way belongs to %s, not to root or the site's owner", ErrRefused, userName(uid))
+		case w.at.st.Uid != 0:
+			return fmt.Errorf("%w: a link on the way belongs to %s, and the folder that it leads to to %s", ErrRefused, userName(uid), userName(w.at.st.Uid))
 		}
 	}
 	return nil

@@ -167,7 +167,7 @@ func (g *gathering) php(known fpm.Settings) {
 
 // readHost reads a file of the host's configuration; a FIFO in its place does not hold us up.
 func readHost(file string) ([]byte, error) {
-	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
+	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, errors.Unwrap(err)
 	}

@@ -125,8 +125,10 @@ func (f codeFile) lint(ctx context.Context, t *wp.Tree, php lint.PHP) (*diagnose
 		defer parent.Close()
 		t, f.rel, name = parent, filepath.Base(f.above), f.above
 	}
-	code, err := t.ReadFile(f.rel, lint.MaxCode)
-	if errors.Is(err, fs.ErrNotExist) {
+	// A process of the site's user gets it, so it must be what he could read himself:
+	// anybody can write another's file into a log.
+	code, err := t.ReadOwn(f.rel, php.GID, lint.MaxCode)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, wp.ErrRefused) {
 		return nil, nil
 	}
 	if err != nil {
@@ -154,7 +156,9 @@ func (l linting) files(ctx context.Context, t *wp.Tree) []codeFile {
 				return
 			}
 		}
-		if f := (codeFile{above: file}); filepath.Base(file) == "wp-config.php" && !slices.Contains(found, f) {
+		// The one above that wp-load.php would take, and no other's.
+		own := func(root string) bool { return filepath.Dir(filepath.Clean(root)) == filepath.Dir(file) }
+		if f := (codeFile{above: file}); filepath.Base(file) == "wp-config.php" && slices.ContainsFunc(append(l.site.Roots(), filepath.Join(l.site.Root, l.site.Core)), own) && !slices.Contains(found, f) {
 			found = append(found, f)
 		}
 	}

@@ -63,7 +63,7 @@ func (f *apacheFiles) file(name string, depth int) error {
 
 // readConfigFile reads a regular file; a FIFO in its place must not hold us up.
 func readConfigFile(name string, limit int) (string, error) {
-	file, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	file, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
 	if err != nil {
 		return "", err
 	}

@@ -113,7 +113,7 @@ func Acquire(dir string, keys []Key, command string) (*Lock, error) {
 }
 
 func (l *Lock) take(path string, k Key, command string) error {
-	f := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK), flock.SetPermissions(0o644))
+	f := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK), flock.SetPermissions(0o600))
 	got, err := f.TryLock()
 	if err != nil {
 		return fmt.Errorf("lock %s: %w", k, err)
@@ -124,7 +124,7 @@ func (l *Lock) take(path string, k Key, command string) error {
 	l.files = append(l.files, f)
 	info, err := json.Marshal(holder{PID: os.Getpid(), Command: command, Since: time.Now().UTC().Truncate(time.Second)})
 	if err == nil {
-		err = os.WriteFile(path, append(info, '\n'), 0o644)
+		err = os.WriteFile(path, append(info, '\n'), 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("lock %s: %w", k, err)
@@ -181,9 +181,14 @@ func (l *Lock) Release() error {
 	return errors.Join(errs...)
 }
 
-// prepare makes the folder and refuses one in which others could exchange a file.
+// prepare makes the folder and refuses one in which others could exchange a file. Who
+// may as much as read a lock file can lock it (flock(2) asks for no more), and keep
+// every site from being healed: so the folder is closed, that of an earlier wpmend too.
 func prepare(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
 	var st unix.Stat_t
@@ -192,6 +197,9 @@ func prepare(dir string) error {
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR || st.Uid != 0 || st.Mode&0o022 != 0 {
 		return fmt.Errorf("%s must be a folder of root's that nobody else may write to; it belongs to uid %d with mode %04o", dir, st.Uid, st.Mode&0o7777)
+	}
+	if st.Mode&0o077 != 0 {
+		return os.Chmod(dir, 0o700)
 	}
 	return nil
 }

@@ -153,7 +153,12 @@ func (h *Host) join(include func(string) bool) {
 			}
 		}
 	}
-	byRoot := map[folder]*Site{}
+	// Two users' sites are two, even if one has made a link to the other's: what his pool answers says nothing of it.
+	type owned struct {
+		folder
+		owner uint32
+	}
+	byRoot := map[owned]*Site{}
 	var order []*Site
 	roots := map[string][]string{}
 	for _, g := range h.Gateways {
@@ -164,7 +169,7 @@ func (h *Host) join(include func(string) bool) {
 				continue
 			}
 			for _, s := range append(h.sitesOf(v, pools, roots), h.modPHPSites(g, v, roots)...) {
-				here := identify(s.Root)
+				here := owned{identify(s.Root), s.Owner}
 				if known := byRoot[here]; known != nil {
 					known.meet(s, v)
 					continue

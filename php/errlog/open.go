@@ -47,7 +47,27 @@ func openLog(path string) (*os.File, unix.Stat_t, error) {
 		unix.Close(fd)
 		return nil, st, notRegular(path, st)
 	}
+	if err := oneOfTheirs(dir, st); err != nil {
+		unix.Close(fd)
+		return nil, st, &fs.PathError{Op: "open log", Path: path, Err: err}
+	}
 	return os.NewFile(uintptr(fd), path), st, nil
+}
+
+// oneOfTheirs refuses a hard link that whoever owns the folder has made to another's file: where the kernel does not
+// protect them (fs.protected_hardlinks) it needs no right to read.
+func oneOfTheirs(dir int, log unix.Stat_t) error {
+	if log.Nlink < 2 {
+		return nil
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(dir, &st); err != nil {
+		return err
+	}
+	if !onlyRootChanges(st) && log.Uid != st.Uid {
+		return fmt.Errorf("it has another name (a hard link) and belongs to uid %d, the folder to uid %d", log.Uid, st.Uid)
+	}
+	return nil
 }
 
 // openFolder walks to the folder that holds path.

@@ -26,7 +26,7 @@ type disk struct {
 
 func (d *disk) read(path string, max int) ([]byte, error) {
 	// A FIFO in place of a file would make a plain open wait for ever.
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
