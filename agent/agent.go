@@ -47,7 +47,7 @@ type Progress struct {
 
 // Agent works on the sites of one host.
 type Agent struct {
-	settings atomic.Pointer[config.Config]
+	settings atomic.Pointer[settings]
 	state    string
 	log      *slog.Logger
 	progress func(Progress)

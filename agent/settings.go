@@ -1,30 +1,52 @@
 package agent
 
 import (
+	"fmt"
+	"strings"
+	"sync"
+
 	"wpmend/agent/config"
 	"wpmend/agent/site"
 )
 
+// settings are a configuration in force, with what it says of each site asked for.
+type settings struct {
+	config.Config
+	sites sync.Map // what tells the site for a section → config.Config
+}
+
 // Reconfigure puts another configuration in force, which must be valid. Work that has begun may still end under the
 // earlier one.
-func (a *Agent) Reconfigure(c config.Config) { a.settings.Store(&c) }
+func (a *Agent) Reconfigure(c config.Config) { a.settings.Store(&settings{Config: c}) }
 
-func (a *Agent) conf() config.Config { return *a.settings.Load() }
+func (a *Agent) conf() config.Config { return a.settings.Load().Config }
 
-// confOf is the configuration for one site, with the sections that name its owner or itself.
+// confOf is the configuration for one site, with the sections that name its owner or itself. It is asked for at every
+// probe, while the sections may be thousands and each login name costs a look into the user database: so it is worked
+// out once for a site as long as the same configuration is in force.
 func (a *Agent) confOf(s site.Site) config.Config {
-	c := a.settings.Load()
-	if len(c.Sites) == 0 && len(c.Owners) == 0 {
-		return *c // the owner's name costs a look into the user database
+	in := a.settings.Load()
+	if len(in.Sites) == 0 && len(in.Owners) == 0 {
+		return in.Config
 	}
-	return c.Of(Who(s))
+	key := fmt.Sprintf("%d %s\x00%s", s.Owner, s.Root, strings.Join(names(s), "\x00"))
+	if known, ok := in.sites.Load(key); ok {
+		return known.(config.Config)
+	}
+	c := in.Of(Who(s))
+	in.sites.Store(key, c)
+	return c
 }
 
 // Who is what a section of the configuration may name a site by.
 func Who(s site.Site) config.Who {
-	names := []string{s.Domain}
+	return config.Who{Root: s.Root, Names: names(s), ID: s.ID, Owner: s.OwnerName(), UID: s.Owner}
+}
+
+func names(s site.Site) []string {
+	all := []string{s.Domain}
 	for _, v := range s.Vhosts {
-		names = append(names, v.Names...)
+		all = append(all, v.Names...)
 	}
-	return config.Who{Root: s.Root, Names: names, ID: s.ID, Owner: s.OwnerName(), UID: s.Owner}
+	return all
 }

@@ -41,7 +41,7 @@ func (c Config) Notes(sites []Who) []string {
 		}
 	}
 	for _, s := range c.Sites {
-		if sites != nil && !slices.ContainsFunc(sites, s.names) {
+		if sites != nil && !slices.ContainsFunc(sites, func(w Who) bool { return s.names(w.lower()) }) {
 			note(s.at, "this host has no site %q: `wpmend sites` lists them", s.Match)
 		}
 		if len(s.set) == 0 {

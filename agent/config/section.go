@@ -63,6 +63,7 @@ const noUID = ^uint32(0)
 func (c Config) Of(w Who) Config {
 	owners, sites := c.Owners, c.Sites
 	c.Owners, c.Sites = []Owner{}, []Site{}
+	w = w.lower()
 	for _, o := range owners {
 		if o.names(w) {
 			c.apply(o.set)
@@ -76,6 +77,16 @@ func (c Config) Of(w Who) Config {
 	return c
 }
 
+// lower writes the names as a section's Match is written.
+func (w Who) lower() Who {
+	names := make([]string, len(w.Names))
+	for i, name := range w.Names {
+		names[i] = strings.ToLower(name)
+	}
+	w.Names = names
+	return w
+}
+
 func (c *Config) apply(set []setting) {
 	for _, s := range set {
 		s.key.set(c, s.value)
@@ -87,9 +98,10 @@ func (o Owner) names(w Who) bool {
 	return o.User == w.Owner || w.UID != noUID && o.User == strconv.FormatUint(uint64(w.UID), 10)
 }
 
+// names expects w.Names in lower case.
 func (s Site) names(w Who) bool {
 	if filepath.IsAbs(s.Match) {
 		return s.Match == w.Root
 	}
-	return s.Match == w.ID || slices.ContainsFunc(w.Names, func(name string) bool { return strings.ToLower(name) == s.Match })
+	return s.Match == w.ID || slices.Contains(w.Names, s.Match)
 }
