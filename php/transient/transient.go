@@ -32,7 +32,7 @@ type Options struct {
 	Time time.Duration
 	// Memory that the unit may take, in systemd's words: "512M", "50%". "": no bound. A direct start has no bound.
 	Memory string
-	// Tasks is how many processes and threads the unit may have, 0 for systemd's default.
+	// Tasks is how many processes and threads it may have, 0 for systemd's default. A direct start has no bound.
 	Tasks int
 	// NoNewPrivs takes the right to gain rights (prctl(2), PR_SET_NO_NEW_PRIVS).
 	NoNewPrivs bool

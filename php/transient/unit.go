@@ -24,6 +24,9 @@ const helperWord = "__transient"
 // unitStart begins the names of our units.
 const unitStart = "wpmend-run-"
 
+// helperTasks are the threads that the helper itself may come to need; a Go program that gets none more dies of it.
+const helperTasks = 32
+
 // order is what the helper is told. The standard input travels beside it.
 type order struct {
 	Path       string
@@ -154,7 +157,7 @@ func (o Options) arguments(unit, what string) []string {
 		args = append(args, "--property=MemoryMax="+o.Memory, "--property=MemorySwapMax=0")
 	}
 	if o.Tasks > 0 {
-		args = append(args, "--property=TasksMax="+strconv.Itoa(o.Tasks))
+		args = append(args, "--property=TasksMax="+strconv.Itoa(o.Tasks+helperTasks))
 	}
 	if o.NoNewPrivs {
 		args = append(args, "--property=NoNewPrivileges=yes")

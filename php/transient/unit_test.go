@@ -157,7 +157,7 @@ func testConfined(t *testing.T) {
 		change                   func(*exec.Cmd)
 	}{
 		{script: "echo out; echo err >&2; pwd", out: "out\n/\n", errs: "err\n"},
-		{script: "exit 1", fails: "exit status 1", code: 1},
+		{script: "exit 1", fails: "exit status 1", code: 1, o: Options{Tasks: 1}},
 		{script: "exit 255", fails: "exit status 255", code: 255},
 		{script: "kill -9 $$", fails: "signal: killed", code: -1},
 		{script: "kill -13 $$", fails: "signal: broken pipe", code: -1},
