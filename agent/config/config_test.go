@@ -107,14 +107,14 @@ func TestParseBombs(t *testing.T) {
 		"sections of a long name":   "[[site." + strings.Repeat("a", 250<<10) + "]]\n" + strings.Repeat("[[site."+strings.Repeat("a", 250<<10)+"]]\n", 2) + keysOf(50_000),
 		"a string not ended":        "mode = \"" + strings.Repeat("a", 1<<19),
 		"many unknown keys":         keysOf(100_000),
-		"many sections":             strings.Repeat("[[site]]\nmatch = \"a\"\n", 45_000),
-		"many elements":             "protected = [" + strings.Repeat("1,", 500_000) + "]",
-		"empty tables":              strings.Repeat("[[a]]\n", 150_000),
+		"many sections":             strings.Repeat("[[site]]\nmatch = \"a\"\n", 15_000),
+		"many elements":             "protected = [" + strings.Repeat("1,", 50_000) + "]",
+		"empty tables":              strings.Repeat("[[a]]\n", 20_000),
 		"quotes":                    strings.Repeat("\"", 1<<20),
 		"deep beyond what is wrong": "x = ]" + strings.Repeat("[", 1<<19),
 	} {
 		c, err := Parse("x.toml", text)
-		if name == "many sections" && err == nil && len(c.Sites) == 45_000 {
+		if name == "many sections" && err == nil && len(c.Sites) == 15_000 {
 			continue
 		}
 		if err == nil || !strings.HasPrefix(err.Error(), "x.toml") || len(err.Error()) > 1000 {
