@@ -1,0 +1,285 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"wpmend/packaging/lab"
+)
+
+// hardened is a wpmend that systemd runs by the unit that we ship.
+type hardened struct {
+	*stage
+	since time.Time
+}
+
+const (
+	shippedUnit = "../../packaging/wpmend.service"
+	hardUnit    = "wpmend.service"
+	fpmUnit     = "lab-fpm.service"
+	mostExposed = 4.0
+)
+
+// It heals within exactly the unit that we ship, and within that it has few rights.
+func TestHardened(t *testing.T) {
+	t.Parallel()
+	unit, err := os.ReadFile(shippedUnit)
+	if _, inside := os.LookupEnv("WPMEND_LAB_SYSTEMD"); err != nil && !inside {
+		t.Fatal(err)
+	}
+	if !lab.InSystemd(t, lab.SystemdOptions{Files: map[string]string{
+		"/usr/lib/systemd/system/" + hardUnit: string(unit),
+		// The unit's own program is a copy of this one, which is wpmend by this variable.
+		"/etc/systemd/system/" + hardUnit + ".d/test.conf": "[Service]\nEnvironment=" + asWpmend + "=wpmend\n",
+	}}) {
+		return
+	}
+	h := &hardened{stage: newStage(t, lab.Options{Plugins: 12, TerminateTimeout: 3 * time.Second}, `watch.every = "30s"`), since: time.Now()}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("journal:\n%s", h.journalOf("*"))
+		}
+	})
+	h.install()
+	h.exposure()
+	h.fpmByUnit()
+	h.systemctl("start", hardUnit)
+	h.until("watching", 30*time.Second, func() bool { return strings.Contains(h.journalOf(hardUnit), "watching") })
+
+	// Noticed in a log, searched in a shadow, and switched off by a rename in the site.
+	h.breakBy(lab.Fatal, lab.Slug(7))
+	before := h.snapshot()
+	h.until("the plugin's end", 30*time.Second, h.healed(1))
+	h.wantSnapshot(without(before, lab.Slug(7)))
+	h.wantIncident("plugin:" + lab.Slug(7))
+	h.must(h.Mend(0))
+
+	// Only an overlay hides a must-use plugin.
+	h.must(h.BreakComponent(0, lab.Fatal, lab.KindMUPlugin, "bad.php"))
+	h.until("the must-use plugin's end", 30*time.Second, h.healed(2))
+	h.wantIncident("mu-plugin:bad.php")
+	h.must(h.Mend(0))
+
+	// FPM is started by its unit, though systemd has given it up.
+	h.systemctl("kill", "--signal=KILL", fpmUnit)
+	h.until("the failure of the unit", 10*time.Second, func() bool { return h.show(fpmUnit, "ActiveState") == "failed" })
+	_, _ = h.page() // somebody comes by
+	h.until("a start of the unit", 30*time.Second, h.healed(3))
+	if state := h.show(fpmUnit, "ActiveState"); state != "active" {
+		t.Errorf("%s is %s", fpmUnit, state)
+	}
+
+	// Killed in the middle of a search it leaves nothing behind, and the site as it was.
+	h.until("a healthy site", 30*time.Second, h.healthy)
+	h.breakBy(lab.Fatal, lab.Slug(5))
+	before = h.snapshot()
+	h.until("a search", 60*time.Second, func() bool {
+		_, _, _ = h.Get("/")
+		return len(shadowsRunning(t)) > 0
+	})
+	h.systemctl("kill", "--signal=KILL", hardUnit)
+	h.systemctl("stop", hardUnit)
+	h.until("the end of all that it ran", 10*time.Second, func() bool {
+		return len(shadowsRunning(t)) == 0 && h.units("wpmend-run-*") == ""
+	})
+	h.wantSnapshot(before)
+	h.noMounts()
+	h.systemctl("start", hardUnit)
+	h.until("the end of the plugin after all", 90*time.Second, h.healed(4))
+	h.wantIncident("plugin:" + lab.Slug(5))
+	h.must(h.Mend(0))
+
+	// A master that no unit owns is started outside of our own.
+	h.systemctl("stop", fpmUnit)
+	h.must(os.Remove("/etc/systemd/system/" + fpmUnit))
+	h.systemctl("daemon-reload")
+	h.must(h.StartFPM())
+	h.systemctl("restart", hardUnit)
+	h.until("watching again", 30*time.Second, func() bool { return strings.Count(h.journalOf(hardUnit), "watching") > 2 })
+	h.must(h.StopFPM())
+	_, _, _ = h.Get("/")
+	h.until("a start without a unit", 30*time.Second, h.healed(5))
+	started := h.units("wpmend-php-fpm-*")
+	if started == "" {
+		t.Error("FPM runs in no unit of its own")
+	}
+
+	// The database is asked as the site's owner, through the server's socket.
+	h.must(h.Break(0, lab.TableMissing, ""))
+	h.until("the database's words", 60*time.Second, func() bool {
+		_, _, _ = h.Get("/")
+		return strings.Contains(h.journalOf(hardUnit), "state=escalated")
+	})
+	if r := h.json("incidents").exits(0); !strings.Contains(r.stdout, `"source": "database"`) || !strings.Contains(r.stdout, "Error 1146") {
+		t.Errorf("the database was not read: %s", r.stdout)
+	}
+	h.must(h.Mend(0))
+	h.systemctl("stop", hardUnit)
+	if !h.healthy() {
+		t.Error("FPM has ended with us")
+	}
+	h.nothingDenied()
+	h.must(h.StopFPM())
+}
+
+func (h *hardened) systemctl(args ...string) {
+	h.t.Helper()
+	if out, err := exec.Command("systemctl", args...).CombinedOutput(); err != nil {
+		h.t.Fatalf("systemctl %s: %v\n%s%s", strings.Join(args, " "), err, out, h.journalOf("*"))
+	}
+}
+
+func (h *hardened) show(unit, property string) string {
+	h.t.Helper()
+	out, err := exec.Command("systemctl", "show", "--property="+property, "--value", unit).Output()
+	h.must(err)
+	return strings.TrimSpace(string(out))
+}
+
+// units lists those that there are.
+func (h *hardened) units(pattern string) string {
+	h.t.Helper()
+	out, err := exec.Command("systemctl", "list-units", "--all", "--plain", "--no-legend", pattern).Output()
+	h.must(err)
+	return string(out)
+}
+
+func (h *hardened) journalOf(unit string) string {
+	args := []string{"--no-pager", "--output=short-precise"}
+	if unit != "*" {
+		args = append(args, "--unit="+unit)
+	}
+	out, err := exec.Command("journalctl", args...).CombinedOutput()
+	if err != nil {
+		h.t.Errorf("journalctl: %v", err)
+	}
+	return string(out)
+}
+
+// install puts the program and its configuration where the packages do.
+func (h *hardened) install() {
+	h.t.Helper()
+	self, err := os.ReadFile("/proc/self/exe")
+	h.must(err)
+	h.must(os.WriteFile("/usr/bin/wpmend", self, 0o755))
+	conf, err := os.ReadFile(h.config)
+	h.must(err)
+	h.must(os.MkdirAll("/etc/wpmend", 0o755))
+	h.must(os.WriteFile("/etc/wpmend/wpmend.toml", conf, 0o644))
+	h.systemctl("daemon-reload")
+	h.state, h.config = "/var/lib/wpmend", "/etc/wpmend/wpmend.toml"
+}
+
+var overall = regexp.MustCompile(`Overall exposure level for wpmend\.service: ([0-9.]+)`)
+
+func (h *hardened) exposure() {
+	h.t.Helper()
+	out, err := exec.Command("systemd-analyze", "--no-pager", "security", hardUnit).CombinedOutput()
+	m := overall.FindSubmatch(out)
+	if err != nil || m == nil {
+		h.t.Fatalf("systemd-analyze: %v\n%s", err, out)
+	}
+	figure, err := strconv.ParseFloat(string(m[1]), 64)
+	if err != nil || figure > mostExposed {
+		h.t.Errorf("exposed at %s, want at most %.1f:\n%s", m[1], mostExposed, out)
+	}
+	h.t.Logf("exposure %.1f", figure)
+}
+
+// fpmByUnit puts the lab's FPM under systemd.
+func (h *hardened) fpmByUnit() {
+	h.t.Helper()
+	h.must(h.StopFPM())
+	h.write("/etc/systemd/system/"+fpmUnit, fmt.Sprintf("[Service]\nType=notify\nExecStart=/usr/sbin/php-fpm8.2 --nodaemonize --fpm-config %s\n"+
+		"ExecReload=/bin/kill -USR2 $MAINPID\n", h.FPMConfig(0)))
+	h.systemctl("daemon-reload")
+	h.systemctl("start", fpmUnit)
+}
+
+func (h *hardened) until(what string, limit time.Duration, cond func() bool) {
+	h.t.Helper()
+	for deadline := time.Now().Add(limit); !cond(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			h.t.Fatalf("%s did not come within %s", what, limit)
+		}
+	}
+}
+
+// healed says whether so many incidents have ended well, and the site answers.
+func (h *hardened) healed(n int) func() bool {
+	return func() bool {
+		if strings.Count(h.journalOf(hardUnit), "state=resolved") < n && strings.Count(h.journalOf(hardUnit), `STATE=resolved`) < n {
+			_, _, _ = h.Get("/") // visitors go on coming
+			return false
+		}
+		return h.healthy()
+	}
+}
+
+// wantIncident looks at the newest incident: no more was changed than had to be, so all was asked in a shadow.
+func (h *hardened) wantIncident(culprit string) {
+	h.t.Helper()
+	var list incidentsJSON
+	r := h.json("incidents").exits(0)
+	r.into(&list)
+	if len(list.Incidents) == 0 {
+		h.t.Fatalf("no incidents: %s", r)
+	}
+	newest := list.Incidents[0]
+	if newest.State != "resolved" || len(newest.Culprits) != 1 || newest.Culprits[0].Component != culprit || len(newest.Changes) != 1 {
+		h.t.Errorf("incident %+v, want %s by one change", newest, culprit)
+	}
+}
+
+// shadowsRunning are processes of private copies.
+func shadowsRunning(t *testing.T) []string {
+	t.Helper()
+	names, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, name := range names {
+		if text, err := os.ReadFile(name); err == nil && strings.Contains(string(text), "/run/wpmend/shadow/") {
+			found = append(found, string(text))
+		}
+	}
+	return found
+}
+
+// noMounts: no process sees one of ours.
+func (h *hardened) noMounts() {
+	h.t.Helper()
+	names, err := filepath.Glob("/proc/[0-9]*/mountinfo")
+	h.must(err)
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(text)) {
+			if fields := strings.Fields(line); len(fields) > 4 && strings.HasPrefix(fields[4], h.Dir) || strings.Contains(line, " - tmpfs wpmend ") {
+				h.t.Errorf("%s has %s", name, line)
+			}
+		}
+	}
+}
+
+var denied = regexp.MustCompile(`(?i)operation not permitted|permission denied|read-only file system|seccomp|SIGSYS|cannot allocate memory`)
+
+// nothingDenied looks for what the unit refused.
+func (h *hardened) nothingDenied() {
+	h.t.Helper()
+	for line := range strings.Lines(h.journalOf("*")) {
+		if denied.MatchString(line) && (strings.Contains(line, "wpmend") || strings.Contains(line, "systemd-run")) {
+			h.t.Errorf("denied: %s", line)
+		}
+	}
+}
