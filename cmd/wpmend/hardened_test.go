@@ -53,7 +53,12 @@ func TestHardened(t *testing.T) {
 	h.systemctl("start", hardUnit)
 	h.until("watching", 30*time.Second, func() bool { return strings.Contains(h.journalOf(hardUnit), "watching") })
 
+	h.sees()
+	h.reaches()
+
 	// Noticed in a log, searched in a shadow, and switched off by a rename in the site.
+	// A rename keeps the bit that the unit lets nobody set.
+	h.must(os.Chmod(filepath.Join(h.Site(0).Root, "wp-content/plugins", lab.Slug(7)), 0o775|os.ModeSetgid))
 	h.breakBy(lab.Fatal, lab.Slug(7))
 	before := h.snapshot()
 	h.until("the plugin's end", 30*time.Second, h.healed(1))
@@ -201,6 +206,47 @@ func (h *hardened) fpmByUnit() {
 		"ExecReload=/bin/kill -USR2 $MAINPID\n", h.FPMConfig(0)))
 	h.systemctl("daemon-reload")
 	h.systemctl("start", fpmUnit)
+}
+
+// numbers that differ from one look to the next.
+var numbers = regexp.MustCompile(`-?[1-9][0-9.e+]*`)
+
+// sees: a look at the pools within the unit shows what one without it does, down to the memory of workers and the
+// queues of sockets.
+func (h *hardened) sees() {
+	h.t.Helper()
+	unit, err := os.ReadFile("/usr/lib/systemd/system/" + hardUnit)
+	h.must(err)
+	look := regexp.MustCompile(`(?m)^ExecStart=.*`).ReplaceAllString(string(unit), "ExecStart=/usr/bin/wpmend --json php pools\nStandardOutput=file:/run/look")
+	look = regexp.MustCompile(`(?m)^(Type|Restart|WatchdogSec|ExecReload|NotifyAccess)=.*\n`).ReplaceAllString(look, "")
+	h.write("/etc/systemd/system/look.service", strings.Replace(look, "[Service]", "[Service]\nType=oneshot\nEnvironment="+asWpmend+"=wpmend", 1))
+	h.systemctl("daemon-reload")
+	h.systemctl("start", "look.service")
+	within, err := os.ReadFile("/run/look")
+	h.must(err)
+	without := h.json("php", "pools").exits(0).stdout
+	if a, b := numbers.ReplaceAllString(string(within), "N"), numbers.ReplaceAllString(without, "N"); a != b || len(a) < 100 {
+		h.t.Errorf("within the unit:\n%s\nwithout it:\n%s", within, without)
+	}
+}
+
+// reaches: what the service may write is what it should.
+func (h *hardened) reaches() {
+	h.t.Helper()
+	for dir, may := range map[string]bool{h.Dir: true, "/home": true, "/srv": true, "/var/www": true, "/opt": true, "/tmp": true, "/usr/local/etc": true,
+		"/etc/php/8.2/fpm/pool.d": true, "/etc/nginx": true, "/usr/lib": false, "/usr/local/bin": false, "/boot": false, "/etc/cron.d": false,
+		"/etc/systemd/system": false, "/etc/pam.d": false, "/etc/ssh": false} {
+		if _, err := os.Stat(dir); err != nil {
+			continue
+		}
+		out, err := exec.Command("nsenter", "-t", h.show(hardUnit, "MainPID"), "-m", "--", "mktemp", "-p", dir).CombinedOutput()
+		if (err == nil) != may {
+			h.t.Errorf("%s can be written: %v, want %v: %s", dir, err == nil, may, out)
+		}
+		if err == nil {
+			h.must(os.Remove(strings.TrimSpace(string(out))))
+		}
+	}
 }
 
 func (h *hardened) until(what string, limit time.Duration, cond func() bool) {
