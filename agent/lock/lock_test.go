@@ -246,3 +246,30 @@ func TestManyAtOnce(t *testing.T) {
 	}
 	free(t, dir, a, b)
 }
+
+// Who can open a lock file can lock it, and keep every site from being healed.
+func TestAttackLocks(t *testing.T) {
+	t.Parallel()
+	earlier := t.TempDir()
+	if err := os.Chmod(earlier, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{filepath.Join(t.TempDir(), "run", "lock"), earlier} {
+		l, err := Acquire(dir, []Key{Database("db")}, "test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		folder, err := os.Stat(dir)
+		if err != nil || folder.Mode().Perm() != 0o700 {
+			t.Errorf("the folder: %v, %v", folder.Mode(), err)
+		}
+		file, err := os.Stat(filepath.Join(dir, Database("db").file))
+		if err != nil || file.Mode().Perm() != 0o600 {
+			t.Errorf("the file: %v, %v", file.Mode(), err)
+		}
+		if err := l.Release(); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Logf("attacks: 2, any escaped: %v", t.Failed())
+}

@@ -20,13 +20,13 @@ var leadAstray = []attack{
 	{name: "wp-content is a link to a neighbour's", args: switchOff,
 		sh: `mv wp-content mine && ln -s $B/wp-content wp-content`},
 	{name: "the root is a link to a neighbour's", args: switchOff,
-		sh: `here=$PWD; cd $H && mv $here mine && ln -s $B $here`},
+		sh: `here=$PWD; cd $H && mv -T $here mine && ln -s $B $here`},
 	{name: "the root is a link to a neighbour's, and it is healed", args: healIt,
-		sh: `here=$PWD; cd $H && mv $here mine && ln -s $B $here`},
+		sh: `here=$PWD; cd $H && mv -T $here mine && ln -s $B $here`},
 	{name: "the root is a link to a neighbour's, by two links", args: switchOff,
-		sh: `here=$PWD; cd $H && mv $here mine && ln -s $B two && ln -s two $here`},
-	{name: "the root is a link to /", args: healIt, sh: `here=$PWD; cd $H && mv $here mine && ln -s / $here`},
-	{name: "the root is a link to /etc", args: healIt, sh: `here=$PWD; cd $H && mv $here mine && ln -s /etc $here`},
+		sh: `here=$PWD; cd $H && mv -T $here mine && ln -s $B two && ln -s two $here`},
+	{name: "the root is a link to /", args: healIt, sh: `here=$PWD; cd $H && mv -T $here mine && ln -s / $here`},
+	{name: "the root is a link to /etc", args: healIt, sh: `here=$PWD; cd $H && mv -T $here mine && ln -s /etc $here`},
 	{name: "the configuration says that plugins are a neighbour's", args: switchOff,
 		sh: `sed -i "1a define( 'WP_PLUGIN_DIR', '$B/wp-content/plugins' );" wp-config.php`},
 	{name: "the configuration says that plugins are in ..", args: switchOff,
@@ -158,9 +158,9 @@ var hostileNames = func() (attacks []attack) {
 		{"a backslash", `..\\..\\etc`},
 	} {
 		// As a plugin's folder, its file and its headers; it dies, so that it is the culprit.
-		sh := `cd wp-content/plugins && N="$(printf '` + strings.ReplaceAll(strings.ReplaceAll(n.name, "%", "%%"), "'", `'\''`) + `.')" && N="${N%.}" && mkdir -- "./$N" && printf '<?php\n/*\nPlugin Name: %s\nVersion: %s\nAuthor: %s\n*/\nthrow new Exception( "%s" );' "$N" "$N" "$N" x > "./$N/a.php" && ln -s -- "$N" .hostile && rm .hostile && mv $P/$P.php $P/was`
+		sh := `cd wp-content/plugins && N="$(printf -- '` + strings.ReplaceAll(strings.ReplaceAll(n.name, "%", "%%"), "'", `'\''`) + `.')" && N="${N%.}" && mkdir -- "./$N" && printf -- '<?php\n/*\nPlugin Name: %s\nVersion: %s\nAuthor: %s\n*/\nthrow new Exception( "%s" );' "$N" "$N" "$N" x > "./$N/a.php" && ln -s -- "$N" .hostile && rm .hostile && mv $P/$P.php $P/was`
 		attacks = append(attacks, attack{name: "a plugin whose name holds " + n.what, sh: sh, args: healIt, first: func(g *ground) {
-			out, err := exec.Command("printf", n.name).Output()
+			out, err := exec.Command("printf", "--", n.name).Output()
 			g.must(err)
 			g.setActive(pluginList(string(out) + "/a.php"))
 		}})
