@@ -162,7 +162,7 @@ func TestPowerCutExt4(t *testing.T) {
 // Recovery is interrupted itself, anywhere, by anything, and once more.
 func TestFaultInRecovery(t *testing.T) {
 	runs := 0
-	share := 997
+	share := 1999
 	if thorough() {
 		share = 29
 	}

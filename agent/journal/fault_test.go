@@ -110,7 +110,7 @@ func TestFaultInKernel(t *testing.T) {
 			for _, m := range mishaps {
 				for _, c := range sequence {
 					// A prime, so that the short run meets other calls with each mishap.
-					if !m.fits(c) || !thorough() && nth.Add(1)%17 != 0 {
+					if !m.fits(c) || !thorough() && nth.Add(1)%31 != 0 {
 						continue
 					}
 					slots <- struct{}{}

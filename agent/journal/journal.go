@@ -77,7 +77,7 @@ func (j *Journal) Plan(c Change) (Change, error) {
 	c.ID, c.State, c.Log = ulid.Make().String(), Planned, []Entry{{Time: now, State: Planned}}
 	c.Record = filepath.Join(j.dir, c.ID+suffix)
 	if err := j.write(c, unix.RENAME_NOREPLACE); err != nil {
-		return c, fmt.Errorf("plan %q: %w", c.What, err)
+		return c, fmt.Errorf("plan %q: nothing was changed, since it could not be written down first: %w", c.What, err)
 	}
 	return c, nil
 }

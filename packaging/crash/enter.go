@@ -63,7 +63,8 @@ func handOver(cmd *exec.Cmd) (listener func() (int, error), started func(), err 
 	if cmd.Env == nil {
 		cmd.Env = os.Environ()
 	}
-	cmd.Env = append(cmd.Env, heldBy+"="+strconv.Itoa(3+len(cmd.ExtraFiles)))
+	// With the race detector every exit would take a second.
+	cmd.Env = append(cmd.Env, heldBy+"="+strconv.Itoa(3+len(cmd.ExtraFiles)), "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0")
 	cmd.ExtraFiles = append(cmd.ExtraFiles, theirs)
 	listener = func() (int, error) {
 		defer unix.Close(pair[0])

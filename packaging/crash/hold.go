@@ -120,7 +120,11 @@ func (h *Held) answer(n notice) {
 		if c.tgid = h.cmd.Process.Pid; c.Name == "send" || h.watched(c.Path) || c.To != "" && h.watched(c.To) {
 			h.n++
 			c.N = h.n
-			if !h.obey(c, h.decide(c), &out) {
+			// So that who has waited sees all that decide has noted.
+			h.mu.Lock()
+			verdict := h.decide(c)
+			h.mu.Unlock()
+			if !h.obey(c, verdict, &out) {
 				return
 			}
 		}
