@@ -262,7 +262,7 @@ func TestWithoutJournalNothingHappens(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = j.Plan(c)
-	want := fmt.Sprintf(`plan "switch off foo and hello": %s must belong to root, with nobody else allowed to write there; it belongs to uid 0 with mode 0777`, p.journal)
+	want := fmt.Sprintf(`plan "switch off foo and hello": nothing was changed, since it could not be written down first: %s must belong to root, with nobody else allowed to write there; it belongs to uid 0 with mode 0777`, p.journal)
 	if err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
 	}
