@@ -2,8 +2,11 @@ package wp
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -96,4 +99,55 @@ func TestAttackTree(t *testing.T) {
 		t.Errorf("another group's: %v", err)
 	}
 	t.Logf("attacks: %d, escapes: %d", len(attacks)+4, escapes)
+}
+
+// counting is a site's files, and how much is read of them.
+type counting struct {
+	memory map[string]string
+	bytes  int
+}
+
+func (c *counting) Dir() string                       { return "/srv" }
+func (c *counting) Lstat(string) (fs.FileInfo, error) { return nil, fs.ErrNotExist }
+
+func (c *counting) ReadFile(rel string, limit int64) ([]byte, error) {
+	text, ok := c.memory[rel]
+	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	c.bytes += len(text)
+	return []byte(text), nil
+}
+
+// Files that cost nothing to go over and much to split, and files that cannot be split
+// and are included again and again: all files together are bounded.
+func TestAttackIncludes(t *testing.T) {
+	t.Parallel()
+	padding := strings.Repeat("+1", 200_000)
+	escapes := 0
+	attacks := map[string]string{
+		"returns at once":     "<?php return; $x = 1" + padding + ";",
+		"is never closed":     "<?php $x = (1" + padding,
+		"is skipped":          "<?php if (0) { $x = 1" + padding + "; }",
+		"declares a function": "<?php function a() { $x = 1" + padding + "; }",
+	}
+	for name, text := range attacks {
+		c := &counting{memory: map[string]string{}}
+		var main strings.Builder
+		main.WriteString("<?php\n")
+		for i := range 100 {
+			c.memory[fmt.Sprintf("f%d.php", i)] = text
+			fmt.Fprintf(&main, "include '/srv/f%d.php'; include '/srv/f%d.php';\n", i, i)
+		}
+		c.memory["wp-config.php"] = main.String() + "define( 'DB_NAME', 'shop' );\n"
+		r := newReader(c, "/srv", "/srv", "/srv")
+		if err := r.main("wp-config.php"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if c.bytes > maxLoaded+maxConfig {
+			escapes++
+			t.Errorf("%s: %d bytes were read", name, c.bytes)
+		}
+	}
+	t.Logf("attacks: %d, escapes: %d", len(attacks), escapes)
 }

@@ -9,6 +9,7 @@ import (
 
 const (
 	maxIncludes = 8         // files that include files
+	maxLoaded   = 2 << 20   // bytes of all files; a byte can become a token of 24
 	maxDepth    = 200       // expressions and statements in each other
 	maxSteps    = 4_000_000 // tokens looked at, over all passes
 	maxGaps     = 100       // told of
@@ -56,6 +57,7 @@ type reader struct {
 	nesting  int // of includes
 	stopped  bool
 	steps    int
+	loaded   int // bytes, of files that could not be split too
 }
 
 // function is one that the files read declare.
@@ -99,11 +101,15 @@ func (r *reader) load(rel string) (*source, error) {
 	if s, ok := r.seen[rel]; ok {
 		return s, nil
 	}
+	if r.loaded >= maxLoaded {
+		return nil, fmt.Errorf("read configuration: more than %d bytes are included", maxLoaded)
+	}
 	path := filepath.Join(r.base, rel)
 	b, err := r.files.ReadFile(rel, maxConfig)
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}
+	r.loaded += len(b)
 	s, err := parse(path, b)
 	if err != nil {
 		return nil, err
