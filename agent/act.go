@@ -14,6 +14,8 @@ import (
 
 // act carries out what a remedy described as an act of a change.
 func (a *Agent) act(ctx context.Context, what json.RawMessage) error {
+	a.acting.Add(1)
+	defer a.acting.Add(-1)
 	var act remedy.Act
 	if err := json.Unmarshal(what, &act); err != nil {
 		return fmt.Errorf("read what to do: %w", err)

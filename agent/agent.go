@@ -48,6 +48,7 @@ type Progress struct {
 // Agent works on the sites of one host.
 type Agent struct {
 	settings atomic.Pointer[settings]
+	acting   atomic.Int32 // acts on live servers under way
 	state    string
 	log      *slog.Logger
 	progress func(Progress)

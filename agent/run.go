@@ -28,63 +28,99 @@ const (
 	longestRest = time.Hour
 )
 
+// discoveryBound is how long one discovery may take; a gateway that dumps 5,000 sites
+// takes seconds. A loop whose discovery does not even end then is taken for wedged.
+const discoveryBound = 2 * time.Minute
+
+// stopBound is how long Run waits for its work after the end of ctx. What runs longer is
+// taken back by the next start's recovery, but for an act on a live server: it is waited
+// for, since one that was stopped must be started again.
+const stopBound = 4 * time.Second
+
+// RunOptions tie Run to whoever supervises it.
+type RunOptions struct {
+	// Ready is called once, after the first discovery, with the number of sites found; nil: nobody waits.
+	Ready func(sites int)
+	// Beat is called on every turn of the loop, at least every BeatEvery, unless what the loop depends on stands still;
+	// nil: nobody listens.
+	Beat      func()
+	BeatEvery time.Duration
+	// Reload brings configurations to put in force, which must be valid.
+	Reload <-chan config.Config
+	// Status is told in one line what it does; nil: nobody listens.
+	Status func(string)
+}
+
 // Run watches every site by its logs and by scheduled probes, and heals what fails,
 // until ctx ends. What an interrupted run left is put back first.
-func (a *Agent) Run(ctx context.Context) error {
+func (a *Agent) Run(ctx context.Context, o RunOptions) error {
 	report, err := a.Recover(ctx)
-	observe := a.conf().Mode == config.Observe
 	if err != nil {
 		return err
 	}
+	blind := false
 	for _, n := range report.Notes {
 		a.log.Error("a record cannot be read, so nothing is changed before it can be: wpmend only observes", "note", n)
-		observe = true
+		blind = true
 	}
 	for _, c := range report.Changes {
 		a.log.Warn("recovered", "change", c.ID, "what", c.What, "state", c.State, "note", c.Note)
 	}
-	w := &watching{agent: a, observe: observe, schedule: watch.NewSchedule(time.Duration(a.conf().Watch.Every)), sites: map[string]site.Site{},
-		busy: map[string]bool{}, resting: map[string]pause{}, told: map[string]*told{}, news: make(chan struct{}, 1),
+	w := &watching{agent: a, options: o, blind: blind, schedule: watch.NewSchedule(time.Duration(a.conf().Watch.Every)), sites: map[string]site.Site{},
+		busy: map[string]bool{}, resting: map[string]pause{}, told: map[string]*told{}, news: make(chan struct{}, 1), discovered: make(chan discovery, 1),
 		probes: make(chan struct{}, probesAtOnce), visits: make(chan struct{}, visitsAtOnce), incidents: make(chan struct{}, a.conf().Watch.Incidents), rare: make(chan struct{}, 1)}
-	defer w.work.Wait()
 	w.startFollowing(ctx)
-	if !observe {
-		w.work.Go(func() { w.keep(ctx) })
-	}
+	w.work.Go(func() { w.keep(ctx) })
 	for {
-		if time.Now().After(w.discovery) {
-			if err := w.discover(ctx); err != nil {
-				a.log.Error("cannot discover the sites of this host", "err", err)
-			}
-		}
 		now := time.Now()
+		if w.began.IsZero() && !now.Before(w.next) {
+			w.discover(ctx, now)
+		}
+		if o.Beat != nil && (w.began.IsZero() || now.Sub(w.began) < 2*discoveryBound) {
+			o.Beat()
+		}
 		symptomatic, wake := w.symptomatic(now)
 		for _, id := range append(symptomatic, w.schedule.Due(now)...) {
 			w.start(ctx, id)
 		}
-		if wake.IsZero() || w.discovery.Before(wake) {
-			wake = w.discovery
+		if w.began.IsZero() && (wake.IsZero() || w.next.Before(wake)) {
+			wake = w.next
 		}
-		if next, ok := w.schedule.Next(); ok && next.Before(wake) {
+		if next, ok := w.schedule.Next(); ok && (wake.IsZero() || next.Before(wake)) {
 			wake = next
+		}
+		if beat := now.Add(o.BeatEvery); o.BeatEvery > 0 && (wake.IsZero() || beat.Before(wake)) {
+			wake = beat
+		}
+		var due <-chan time.Time
+		if !wake.IsZero() {
+			due = time.After(time.Until(wake))
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return w.stop()
+		case d := <-w.discovered:
+			w.found(d)
+		case c := <-o.Reload:
+			w.reconfigure(c)
 		case <-w.news:
-		case <-time.After(time.Until(wake)):
+		case <-due:
 		}
 	}
 }
 
-// watching is the state of one Run.
+// watching is the state of one Run. What stands before work belongs to the loop alone.
 type watching struct {
-	agent     *Agent
-	observe   bool
-	schedule  *watch.Schedule
-	discovery time.Time // of the next one
-	follower  *watch.Follower
-	news      chan struct{} // something else may be due now
+	agent      *Agent
+	options    RunOptions
+	blind      bool // a record cannot be read, so that nothing may be changed
+	schedule   *watch.Schedule
+	next       time.Time // when the next discovery is due
+	began      time.Time // when the one under way began; zero: there is none
+	ready      bool
+	follower   *watch.Follower
+	discovered chan discovery
+	news       chan struct{} // something else may be due now
 
 	work      sync.WaitGroup
 	probes    chan struct{}
@@ -98,6 +134,7 @@ type watching struct {
 	told    map[string]*told          // by site
 	busy    map[string]bool
 	resting map[string]pause // see restKey
+	open    int              // incidents at work
 }
 
 // pause keeps wpmend from trying the same in vain again and again.
@@ -106,27 +143,51 @@ type pause struct {
 	last  time.Duration
 }
 
-func (w *watching) discover(ctx context.Context) error {
-	w.discovery = time.Now().Add(time.Duration(w.agent.conf().Watch.Discover))
-	host, err := w.agent.Discover(ctx)
-	if err != nil {
-		return err
-	}
-	for _, p := range host.Problems {
-		w.agent.log.Warn("discovery", "note", p)
-	}
-	other := w.found(host.Sites)
-	w.follow(host.Sites)
-	if other {
-		w.agent.log.Info("watching", "sites", len(host.Sites), "every", time.Duration(w.agent.conf().Watch.Every))
-	}
-	return nil
+// discovery is what one brought.
+type discovery struct {
+	host site.Host
+	err  error
 }
 
-// found takes over what a discovery found; other says that there are more sites or
-// fewer.
-func (w *watching) found(sites []site.Site) (other bool) {
+// discover looks at the host beside the loop.
+func (w *watching) discover(ctx context.Context, now time.Time) {
+	w.began = now
+	w.work.Go(func() {
+		ctx, cancel := context.WithTimeout(ctx, discoveryBound)
+		defer cancel()
+		host, err := w.agent.Discover(ctx)
+		w.discovered <- discovery{host, err}
+	})
+}
+
+// found takes over what a discovery brought.
+func (w *watching) found(d discovery) {
 	now := time.Now()
+	w.began, w.next = time.Time{}, now.Add(time.Duration(w.agent.conf().Watch.Discover))
+	if d.err != nil {
+		w.agent.log.Error("cannot discover the sites of this host", "err", d.err)
+	} else {
+		for _, p := range d.host.Problems {
+			w.agent.log.Warn("discovery", "note", p)
+		}
+		if w.takeOver(d.host.Sites, now) {
+			w.agent.log.Info("watching", "sites", len(d.host.Sites), "every", time.Duration(w.agent.conf().Watch.Every))
+		}
+		w.follow(d.host.Sites)
+	}
+	w.mu.Lock()
+	sites := len(w.sites)
+	w.mu.Unlock()
+	if !w.ready && w.options.Ready != nil {
+		w.options.Ready(sites)
+	}
+	w.ready = true
+	w.tellStatus()
+}
+
+// takeOver makes these the sites that are watched; other says that there are more or
+// fewer of them.
+func (w *watching) takeOver(sites []site.Site, now time.Time) (other bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	other = len(sites) != len(w.sites)
@@ -137,6 +198,51 @@ func (w *watching) found(sites []site.Site) (other bool) {
 	w.schedule.Set(slices.Collect(maps.Keys(w.sites)), now)
 	maps.DeleteFunc(w.resting, func(_ string, p pause) bool { return now.After(p.until.Add(p.last)) })
 	return other
+}
+
+// reconfigure puts another configuration in force; how many sites are healed side by
+// side stays as it was at the start.
+func (w *watching) reconfigure(c config.Config) {
+	every := w.agent.conf().Watch.Every
+	w.agent.Reconfigure(c)
+	if c.Watch.Every != every {
+		w.schedule = watch.NewSchedule(time.Duration(c.Watch.Every))
+		w.mu.Lock()
+		w.schedule.Set(slices.Collect(maps.Keys(w.sites)), time.Now())
+		w.mu.Unlock()
+	}
+	w.next = time.Now() // other sites may be meant
+	w.agent.log.Info("another configuration is in force", "mode", c.Mode)
+}
+
+func (w *watching) tellStatus() {
+	if w.options.Status == nil {
+		return
+	}
+	w.mu.Lock()
+	sites, open := len(w.sites), w.open
+	w.mu.Unlock()
+	w.options.Status(fmt.Sprintf("watching %d sites, %d incidents at work", sites, open))
+}
+
+// stop waits until the work has ended, or is only what a later recovery can take back.
+func (w *watching) stop() error {
+	done := make(chan struct{})
+	go func() { w.work.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-time.After(stopBound):
+	}
+	for w.agent.acting.Load() > 0 {
+		select {
+		case <-done:
+			return nil
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	w.agent.log.Warn("ended in the midst of its work: what is not finished is taken back at the next start")
+	return nil
 }
 
 // start visits a site beside the others, unless it is at work on it already.
@@ -199,7 +305,7 @@ func (w *watching) incident(ctx context.Context, s site.Site, r probe.Result, lo
 		log.Debug("the site still fails")
 		return false, nil
 	}
-	if w.observe {
+	if w.mode(s) == config.Observe {
 		log.Warn("the site fails; wpmend only observes")
 		w.pause(s, key)
 		return false, nil
@@ -212,6 +318,8 @@ func (w *watching) incident(ctx context.Context, s site.Site, r probe.Result, lo
 	case <-ctx.Done():
 		return false, nil
 	}
+	w.opened(1)
+	defer w.opened(-1)
 	// The search for a rare failure must not keep others from being healed.
 	rare := func() bool {
 		select {
@@ -242,6 +350,26 @@ func (w *watching) incident(ctx context.Context, s site.Site, r probe.Result, lo
 		w.pause(s, key)
 	}
 	return true, nil
+}
+
+// mode is what may be done about a site now.
+func (w *watching) mode(s site.Site) config.Mode {
+	if w.blind {
+		return config.Observe
+	}
+	c := w.agent.confOf(s)
+	if c.Mode == config.Heal && c.Quiet(time.Now()) {
+		return config.Suggest
+	}
+	return c.Mode
+}
+
+// opened counts the incidents at work.
+func (w *watching) opened(more int) {
+	w.mu.Lock()
+	w.open += more
+	w.mu.Unlock()
+	w.tellStatus()
 }
 
 // restKey tells the failures of a site apart that are left alone by themselves: what

@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"time"
+
+	"wpmend/agent/config"
 )
 
 const (
@@ -19,6 +21,14 @@ func (w *watching) keep(ctx context.Context) {
 	look := time.NewTicker(termLook)
 	defer look.Stop()
 	for prune := time.Now(); ; {
+		if w.blind || w.agent.conf().Mode == config.Observe {
+			select {
+			case <-ctx.Done():
+				return
+			case <-look.C:
+				continue
+			}
+		}
 		if _, err := w.agent.TakeBack(ctx); err != nil && ctx.Err() == nil {
 			w.agent.log.Error("cannot end the term of a change", "err", err)
 		}
