@@ -40,7 +40,7 @@ an incident: with mode = "observe" it only reports. Ends on SIGTERM or SIGINT.`,
 			if err != nil {
 				return err
 			}
-			return a.Run(c.Context())
+			return a.Run(c.Context(), agent.RunOptions{})
 		},
 	}
 }
