@@ -91,7 +91,7 @@ func Of(i history.Incident, r redact.Redactor) Report {
 		rep.Timeline = append(rep.Timeline, history.Event{Time: e.Time, What: clean(e.What)})
 	}
 	for _, c := range i.Changes {
-		rep.Changes = append(rep.Changes, history.Change{ID: clean(c.ID), What: clean(c.What), From: clean(c.From), To: clean(c.To), Undo: c.Undo})
+		rep.Changes = append(rep.Changes, history.Change{ID: clean(c.ID), What: oneLine(clean(c.What)), From: oneLine(clean(c.From)), To: oneLine(clean(c.To)), Undo: c.Undo})
 		if c.Undo != "" && i.State == history.Resolved {
 			rep.Undo = c.Undo
 		}
@@ -162,3 +162,6 @@ func printable(s string) string {
 		return r
 	}, strings.ToValidUTF8(s, "?"))
 }
+
+// oneLine shows the line breaks of a name: its second line would read as ours.
+func oneLine(name string) string { return strings.NewReplacer("\n", `\n`, "\r", `\r`).Replace(name) }

@@ -44,6 +44,7 @@ type attack struct {
 	sh string
 	// first is what he or root does that a shell cannot.
 	first func(g *ground)
+	told  bool     // what is said of it is read as text and as HTML too
 	args  []string // what the administrator, or the service, does then; nil: check
 }
 
@@ -172,6 +173,11 @@ func (g *ground) try(a attack, before string) (escapes []string, usage syscall.R
 	case !utf8.ValidString(r.stderr) || strings.ContainsFunc(r.stderr, obeyed):
 		escape("not plain text: %q", r.stderr)
 	}
+	if a.told {
+		for _, e := range g.tells(r) {
+			escape("%s", e)
+		}
+	}
 	if usage.Maxrss > attackMemory {
 		escape("it took %d MiB", usage.Maxrss>>10)
 	}
@@ -182,6 +188,26 @@ func (g *ground) try(a attack, before string) (escapes []string, usage syscall.R
 		escape("another's files were changed:\n%s\nbefore:\n%s", now, before)
 	}
 	return escapes, usage
+}
+
+// tells reads what a person gets of an incident: a terminal obeys none of it, a browser
+// runs none, and no line of it is the site's.
+func (g *ground) tells(r result) (escapes []string) {
+	var h healJSON
+	if err := json.Unmarshal([]byte(r.stdout), &h); err != nil || h.Incident == "" {
+		return nil // nothing came of it, as of a name that PHP cannot load
+	}
+	for _, args := range [][]string{{"incidents"}, {"incidents", "show", h.Incident}, {"incidents", "report", h.Incident}, {"incidents", "report", h.Incident, "--format", "html"}} {
+		said := g.run(args...)
+		text := said.stdout + said.stderr
+		if said.code != 0 || !utf8.ValidString(text) || strings.ContainsFunc(text, obeyed) || strings.Contains(text, "\nwpmend: all is well") {
+			escapes = append(escapes, fmt.Sprintf("not plain text: %q: %s", args, said))
+		}
+		if slices.Contains(args, "html") && strings.Contains(text, "<img src=x") {
+			escapes = append(escapes, "the report runs what the site says: "+text)
+		}
+	}
+	return escapes
 }
 
 // obeyed: what a terminal would obey, or show otherwise than it is.
@@ -212,13 +238,13 @@ func TestAttackFiles(t *testing.T) {
 	for _, group := range []struct {
 		attacks []attack
 		every   int // of how many one is tried, unless there is time (WPMEND_LONG)
-	}{{leadAstray, 3}, {fillings, 9}, {bombs, 4}, {hostileNames, 5}, {atWork, 4}} {
+	}{{leadAstray, 3}, {fillings, 9}, {bombs, 4}, {hostileNames, 3}, {atWork, 5}} {
 		attacks := group.attacks
 		all += len(attacks)
 		if os.Getenv("WPMEND_LONG") == "" {
 			attacks = nil
 			for n, a := range group.attacks {
-				if n%group.every == 0 {
+				if n%group.every == 2 { // none that makes PHP itself wait for its whole time
 					attacks = append(attacks, a)
 				}
 			}

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 )
@@ -159,10 +161,12 @@ var hostileNames = func() (attacks []attack) {
 	} {
 		// As a plugin's folder, its file and its headers; it dies, so that it is the culprit.
 		sh := `cd wp-content/plugins && N="$(printf -- '` + strings.ReplaceAll(strings.ReplaceAll(n.name, "%", "%%"), "'", `'\''`) + `.')" && N="${N%.}" && mkdir -- "./$N" && printf -- '<?php\n/*\nPlugin Name: %s\nVersion: %s\nAuthor: %s\n*/\nthrow new Exception( "%s" );' "$N" "$N" "$N" x > "./$N/a.php" && ln -s -- "$N" .hostile && rm .hostile && mv $P/$P.php $P/was`
-		attacks = append(attacks, attack{name: "a plugin whose name holds " + n.what, sh: sh, args: healIt, first: func(g *ground) {
+		attacks = append(attacks, attack{name: "a plugin whose name holds " + n.what, sh: sh, told: true, args: healIt, first: func(g *ground) {
 			out, err := exec.Command("printf", "--", n.name).Output()
 			g.must(err)
-			g.setActive(pluginList(string(out) + "/a.php"))
+			if file := string(out) + "/a.php"; utf8.ValidString(file) { // else no list can hold it
+				g.setActive(fmt.Sprintf(`a:1:{i:0;s:%d:"%s";}`, len(file), file))
+			}
 		}})
 	}
 	return attacks
