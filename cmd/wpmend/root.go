@@ -29,14 +29,26 @@ type invocation struct {
 	out, err io.Writer
 	code     int          // what the command found, once it ran without an error
 	clear    func() error // takes the line of progress off the terminal; nil: there is none
+	turned   func()       // called at every turn of the service's loop; nil: nobody looks
+}
+
+// turning is what the service's loop calls at every turn.
+func (in *invocation) turning(alive func()) func() {
+	if in.turned == nil {
+		return alive
+	}
+	return func() { in.turned(); alive() }
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	in := &invocation{out: stdout, err: stderr}
+	return (&invocation{out: stdout, err: stderr}).run(ctx, args)
+}
+
+func (in *invocation) run(ctx context.Context, args []string) int {
 	root := newRoot(in)
 	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetOut(in.out)
+	root.SetErr(in.err)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return in.code
@@ -72,7 +84,7 @@ SITE is a domain, a root folder or an id: ` + "`wpmend sites`" + ` lists them.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return &usageError{c, err} })
 	for _, c := range []*cobra.Command{
 		newSites(in), newCheck(in), newBisect(in), newHeal(in), newDisable(in), newEnable(in),
-		newIncidents(in), newPHP(in), newRecover(in), newRun(in), newConfig(in), newMan(in), newVersion(in),
+		newIncidents(in), newPHP(in), newRecover(in), newRun(in), newService(in), newChanges(in), newConfig(in), newMan(in), newVersion(in),
 	} {
 		root.AddCommand(c)
 	}

@@ -1,12 +1,17 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"wpmend/agent"
+	"wpmend/agent/config"
+	"wpmend/agent/supervisor"
 )
 
 func newRun(in *invocation) *cobra.Command {
@@ -16,31 +21,69 @@ func newRun(in *invocation) *cobra.Command {
 		Long: `Puts back what an interrupted run left, then follows the logs of every site of the
 host, so that a visitor's first failed request is noticed at once, probes them on a
 schedule as well (every 10 s by default, spread out), and handles each failure as
-an incident: with mode = "observe" it only reports. Ends on SIGTERM or SIGINT.`,
+an incident, as far as ` + "`mode`" + ` in the configuration allows.
+
+SIGHUP reads the configuration again: all of it, or none where it is faulty. SIGTERM and
+SIGINT end it within seconds, with the sites as found or as fixed. ` + "`wpmend service`" + `
+has systemd do all this.`,
 		Example: "  wpmend run\n  wpmend run --only /srv/www",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if os.Geteuid() != 0 {
 				return &needsRoot{}
 			}
+			hangups := make(chan os.Signal, 1)
+			if !atTerminal() {
+				signal.Notify(hangups, syscall.SIGHUP)
+				defer signal.Stop(hangups)
+			}
 			conf, err := in.load()
 			if err != nil {
 				return err
 			}
-			level := slog.LevelInfo
-			if in.verbose {
-				level = slog.LevelDebug
-			}
-			options := &slog.HandlerOptions{Level: level}
-			var handler slog.Handler = slog.NewTextHandler(in.err, options)
-			if in.json {
-				handler = slog.NewJSONHandler(in.out, options)
-			}
-			a, err := agent.Open(agent.Options{Config: conf, State: in.state, Log: slog.New(handler)})
+			log := slog.New(in.serviceLog())
+			a, err := agent.Open(agent.Options{Config: conf, State: in.state, Log: log})
 			if err != nil {
 				return err
 			}
-			return a.Run(c.Context(), agent.RunOptions{})
+			s := supervisor.New(log)
+			context.AfterFunc(c.Context(), s.Stopping)
+			reload := make(chan config.Config)
+			go in.reload(c.Context(), hangups, reload, s, log)
+			return a.Run(c.Context(), agent.RunOptions{
+				Ready:     func(int) { s.Ready() },
+				Beat:      in.turning(s.Alive),
+				BeatEvery: s.Every(),
+				Reload:    reload,
+				Status:    s.Doing,
+			})
 		},
+	}
+}
+
+// reload reads the configuration again at each signal and hands on what is valid.
+func (in *invocation) reload(ctx context.Context, hangups <-chan os.Signal, to chan<- config.Config, s *supervisor.Supervisor, log *slog.Logger) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangups:
+		}
+		s.Reloading()
+		conf, err := in.load()
+		if err != nil {
+			f := describe(err)
+			log.Error("the configuration is refused, the earlier one stays in force", "err", err, "remedy", f.Remedy)
+			s.Notice("the configuration on disk is refused: " + printable(f.Message))
+			s.Ready()
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case to <- conf:
+			s.Notice("")
+			s.Ready()
+		}
 	}
 }

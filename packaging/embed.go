@@ -1,0 +1,15 @@
+// Package packaging holds what an installation brings along: the unit and the default
+// configuration. The packages of distributions hold the same files.
+package packaging
+
+import _ "embed"
+
+// Unit is the service's unit for systemd, for a binary in /usr/bin.
+//
+//go:embed wpmend.service
+var Unit string
+
+// Config is the default configuration with its comments.
+//
+//go:embed wpmend.toml
+var Config string

@@ -1,0 +1,120 @@
+package packaging
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"wpmend/packaging/lab"
+)
+
+// host is a machine with systemd on which the package is installed and removed as an administrator would.
+type host struct {
+	*lab.Systemd
+	t *testing.T
+}
+
+func (h host) sh(script string) string {
+	h.t.Helper()
+	out, err := h.Run(context.Background(), "bash", "-ec", script)
+	if err != nil {
+		h.t.Fatalf("%s: %v\n%s", script, err, out)
+	}
+	return out
+}
+
+func (h host) says(script, want string) {
+	h.t.Helper()
+	if out := strings.TrimSpace(h.sh(script)); out != want {
+		h.t.Errorf("%s: %q, want %q", script, out, want)
+	}
+}
+
+func (h host) fails(script string) {
+	h.t.Helper()
+	if out, err := h.Run(context.Background(), "bash", "-ec", script); err == nil {
+		h.t.Errorf("%s succeeds:\n%s", script, out)
+	}
+}
+
+// active waits for the service: dpkg is done when it was told to start.
+func (h host) active() {
+	h.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		if out, _ := h.Run(context.Background(), "systemctl", "is-active", "wpmend"); strings.TrimSpace(out) == "active" {
+			return
+		}
+	}
+	h.t.Fatalf("the service does not run:\n%s", h.sh("systemctl status wpmend --no-pager || true"))
+}
+
+func build(t *testing.T, into string) (deb, rpm string) {
+	t.Helper()
+	if out, err := exec.Command("./package", into).CombinedOutput(); err != nil {
+		t.Fatalf("packaging/package: %v\n%s", err, out)
+	}
+	for pattern, file := range map[string]*string{"*.deb": &deb, "*.rpm": &rpm} {
+		found, err := filepath.Glob(filepath.Join(into, pattern))
+		if err != nil || len(found) != 1 {
+			t.Fatalf("%s: %v, %v", pattern, found, err)
+		}
+		*file = found[0]
+	}
+	return deb, rpm
+}
+
+func TestPackage(t *testing.T) {
+	t.Parallel()
+	deb, rpm := build(t, t.TempDir())
+	if info, err := os.Stat(rpm); err != nil || info.Size() < 1<<20 {
+		t.Errorf("%s: %v, %v", rpm, info, err)
+	}
+	h := host{lab.NewSystemd(t, lab.SystemdOptions{}), t}
+	text, err := os.ReadFile(deb)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(h.Share, "wpmend.deb"), text, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	h.sh("dpkg -i /lab/wpmend.deb")
+	h.active()
+	h.says("systemctl is-enabled wpmend", "enabled")
+	h.sh("wpmend config check && wpmend service status")
+	for _, file := range []string{"/usr/share/man/man1/wpmend-heal.1.gz", "/usr/share/bash-completion/completions/wpmend", "/etc/wpmend/wpmend.toml", "/etc/wpmend/conf.d"} {
+		h.sh("test -e " + file)
+	}
+	h.sh("bash -c '. /usr/share/bash-completion/completions/wpmend'")
+
+	// Installed over itself, as by an upgrade: a new process, and nothing of the administrator's or of the past is lost.
+	h.sh("echo '# mine' >>/etc/wpmend/wpmend.toml; mkdir -p /var/lib/wpmend/history; echo kept >/var/lib/wpmend/kept")
+	before := h.sh("systemctl show wpmend -p MainPID --value")
+	h.sh("dpkg -i /lab/wpmend.deb")
+	h.active()
+	if after := h.sh("systemctl show wpmend -p MainPID --value"); after == before {
+		t.Errorf("after an upgrade the old process %s still runs", strings.TrimSpace(after))
+	}
+	h.says("tail -n 1 /etc/wpmend/wpmend.toml; cat /var/lib/wpmend/kept", "# mine\nkept")
+
+	h.sh("systemctl disable --now wpmend; dpkg -i /lab/wpmend.deb")
+	h.says("systemctl is-enabled wpmend || true", "disabled")
+	h.sh("systemctl enable --now wpmend")
+	h.active()
+
+	h.sh("dpkg -r wpmend")
+	h.fails("systemctl is-active wpmend")
+	h.fails("command -v wpmend || test -e /lib/systemd/system/wpmend.service")
+	h.says("tail -n 1 /etc/wpmend/wpmend.toml; cat /var/lib/wpmend/kept", "# mine\nkept")
+
+	h.sh("dpkg -i /lab/wpmend.deb")
+	h.active()
+	h.sh("dpkg -P wpmend")
+	h.says("find / -xdev -iname '*wpmend*' -not -path '/proc/*' -not -path '/lab/*' -not -path '/tmp/*' -not -path '/root/*' -not -path '/work/*' -not -path '/var/log/*' 2>/dev/null || true", "")
+	h.fails("systemctl cat wpmend")
+	h.says("systemctl --failed --no-legend", "")
+}
