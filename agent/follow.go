@@ -84,11 +84,6 @@ func (w *watching) follow(sites []site.Site) {
 	}
 	w.mu.Lock()
 	w.logs = logs
-	for id := range w.told {
-		if _, known := w.sites[id]; !known {
-			delete(w.told, id)
-		}
-	}
 	w.mu.Unlock()
 	w.follower.Set(files)
 }

@@ -55,6 +55,9 @@ type RunOptions struct {
 // until ctx ends. What an interrupted run left is put back first.
 func (a *Agent) Run(ctx context.Context, o RunOptions) error {
 	report, err := a.Recover(ctx)
+	if ctx.Err() != nil {
+		return nil // the next start goes on
+	}
 	if err != nil {
 		return err
 	}
@@ -68,7 +71,7 @@ func (a *Agent) Run(ctx context.Context, o RunOptions) error {
 	}
 	w := &watching{agent: a, options: o, blind: blind, schedule: watch.NewSchedule(time.Duration(a.conf().Watch.Every)), sites: map[string]site.Site{},
 		busy: map[string]bool{}, resting: map[string]pause{}, told: map[string]*told{}, news: make(chan struct{}, 1), discovered: make(chan discovery, 1),
-		probes: make(chan struct{}, probesAtOnce), visits: make(chan struct{}, visitsAtOnce), incidents: make(chan struct{}, a.conf().Watch.Incidents), rare: make(chan struct{}, 1)}
+		probes: newSlots(probesAtOnce, probeStands), visits: newSlots(visitsAtOnce, probeStands), incidents: newSlots(a.conf().Watch.Incidents, incidentStands), rare: newSlots(1, incidentStands)}
 	w.startFollowing(ctx)
 	w.work.Go(func() { w.keep(ctx) })
 	for {
@@ -76,9 +79,7 @@ func (a *Agent) Run(ctx context.Context, o RunOptions) error {
 		if w.began.IsZero() && !now.Before(w.next) {
 			w.discover(ctx, now)
 		}
-		if o.Beat != nil && (w.began.IsZero() || now.Sub(w.began) < 2*discoveryBound) {
-			o.Beat()
-		}
+		w.beat(now)
 		symptomatic, wake := w.symptomatic(now)
 		for _, id := range append(symptomatic, w.schedule.Due(now)...) {
 			w.start(ctx, id)
@@ -89,7 +90,7 @@ func (a *Agent) Run(ctx context.Context, o RunOptions) error {
 		if next, ok := w.schedule.Next(); ok && (wake.IsZero() || next.Before(wake)) {
 			wake = next
 		}
-		if beat := now.Add(o.BeatEvery); o.BeatEvery > 0 && (wake.IsZero() || beat.Before(wake)) {
+		if beat := w.beaten.Add(o.BeatEvery); o.BeatEvery > 0 && (wake.IsZero() || beat.Before(wake)) {
 			wake = beat
 		}
 		var due <-chan time.Time
@@ -117,24 +118,26 @@ type watching struct {
 	schedule   *watch.Schedule
 	next       time.Time // when the next discovery is due
 	began      time.Time // when the one under way began; zero: there is none
+	beaten     time.Time // the last beat, or when it was refused
+	stood      bool      // the last beat was refused
 	ready      bool
 	follower   *watch.Follower
 	discovered chan discovery
 	news       chan struct{} // something else may be due now
 
-	work      sync.WaitGroup
-	probes    chan struct{}
-	visits    chan struct{} // for symptoms; a site that hangs holds up no other
-	incidents chan struct{}
-	rare      chan struct{} // incidents whose failure is rare
+	work   sync.WaitGroup
+	probes *slots
+	visits *slots // for symptoms; a site that hangs holds up no other
+	rare   *slots // incidents whose failure is rare
 
-	mu      sync.Mutex
-	sites   map[string]site.Site
-	logs    map[string][]evidence.Log // by file
-	told    map[string]*told          // by site
-	busy    map[string]bool
-	resting map[string]pause // see restKey
-	open    int              // incidents at work
+	mu        sync.Mutex
+	incidents *slots // a reload exchanges them
+	sites     map[string]site.Site
+	logs      map[string][]evidence.Log // by file
+	told      map[string]*told          // by site
+	busy      map[string]bool
+	resting   map[string]pause // see restKey
+	open      int              // incidents at work
 }
 
 // pause keeps wpmend from trying the same in vain again and again.
@@ -156,6 +159,9 @@ func (w *watching) discover(ctx context.Context, now time.Time) {
 		ctx, cancel := context.WithTimeout(ctx, discoveryBound)
 		defer cancel()
 		host, err := w.agent.Discover(ctx)
+		if err == nil {
+			w.follow(host.Sites) // opens thousands of files
+		}
 		w.discovered <- discovery{host, err}
 	})
 }
@@ -173,7 +179,6 @@ func (w *watching) found(d discovery) {
 		if w.takeOver(d.host.Sites, now) {
 			w.agent.log.Info("watching", "sites", len(d.host.Sites), "every", time.Duration(w.agent.conf().Watch.Every))
 		}
-		w.follow(d.host.Sites)
 	}
 	w.mu.Lock()
 	sites := len(w.sites)
@@ -196,21 +201,25 @@ func (w *watching) takeOver(sites []site.Site, now time.Time) (other bool) {
 		w.sites[s.ID] = s
 	}
 	w.schedule.Set(slices.Collect(maps.Keys(w.sites)), now)
+	maps.DeleteFunc(w.told, func(id string, _ *told) bool { _, known := w.sites[id]; return !known })
 	maps.DeleteFunc(w.resting, func(_ string, p pause) bool { return now.After(p.until.Add(p.last)) })
 	return other
 }
 
-// reconfigure puts another configuration in force; how many sites are healed side by
-// side stays as it was at the start.
+// reconfigure puts another configuration in force. Work that has begun ends under the earlier one.
 func (w *watching) reconfigure(c config.Config) {
-	every := w.agent.conf().Watch.Every
+	was := w.agent.conf().Watch
 	w.agent.Reconfigure(c)
-	if c.Watch.Every != every {
-		w.schedule = watch.NewSchedule(time.Duration(c.Watch.Every))
-		w.mu.Lock()
-		w.schedule.Set(slices.Collect(maps.Keys(w.sites)), time.Now())
-		w.mu.Unlock()
+	w.mu.Lock()
+	clear(w.resting) // what was in vain may not be so now
+	if c.Watch.Incidents != was.Incidents {
+		w.incidents = newSlots(c.Watch.Incidents, incidentStands)
 	}
+	if c.Watch.Every != was.Every {
+		w.schedule = watch.NewSchedule(time.Duration(c.Watch.Every))
+		w.schedule.Set(slices.Collect(maps.Keys(w.sites)), time.Now())
+	}
+	w.mu.Unlock()
 	w.next = time.Now() // other sites may be meant
 	w.agent.log.Info("another configuration is in force", "mode", c.Mode)
 }
@@ -274,13 +283,16 @@ func (w *watching) start(ctx context.Context, id string) {
 // visit probes one site and handles its incident, if there is one; asked are the URLs
 // of its symptoms that it asked, settled says that it looked into all of them.
 func (w *watching) visit(ctx context.Context, s site.Site, symptoms []evidence.Symptom) (asked []string, settled bool, err error) {
-	slots := w.probes
+	from := w.probes
 	if len(symptoms) > 0 {
-		slots = w.visits
+		from = w.visits
 	}
-	slots <- struct{}{}
+	release, ok := from.take(ctx)
+	if !ok {
+		return nil, false, nil
+	}
 	r := w.agent.askOne(ctx, s, probe.Request{Target: probe.Home(s)})
-	<-slots
+	release()
 	switch {
 	case ctx.Err() != nil:
 		return nil, false, nil
@@ -311,25 +323,24 @@ func (w *watching) incident(ctx context.Context, s site.Site, r probe.Result, lo
 		return false, nil
 	}
 	log.Warn("the site fails")
-	slot := w.incidents
-	select {
-	case slot <- struct{}{}:
-		defer func() { <-slot }()
-	case <-ctx.Done():
+	w.mu.Lock()
+	incidents := w.incidents
+	w.mu.Unlock()
+	release, ok := incidents.take(ctx)
+	if !ok {
 		return false, nil
 	}
+	defer func() { release() }()
 	w.opened(1)
 	defer w.opened(-1)
 	// The search for a rare failure must not keep others from being healed.
 	rare := func() bool {
-		select {
-		case w.rare <- struct{}{}:
-			<-slot
-			slot = w.rare
-			return true
-		default:
-			return false
+		other, ok := w.rare.try()
+		if ok {
+			release()
+			release = other
 		}
+		return ok
 	}
 	// The pool's master may have ended since the last discovery.
 	if fresh, err := w.rediscover(ctx, s); err == nil {
