@@ -8,6 +8,7 @@ package supervisor
 import (
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,6 +21,7 @@ type Supervisor struct {
 	log *slog.Logger
 
 	mu     sync.Mutex
+	ready  bool // it was said
 	doing  string
 	notice string
 }
@@ -33,16 +35,36 @@ func (s *Supervisor) say(state string) {
 	}
 }
 
-// Ready says that the service does its work, at its start or after a reload.
-func (s *Supervisor) Ready() { s.say(daemon.SdNotifyReady) }
+// Ready says that the service does its work.
+func (s *Supervisor) Ready() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ready = true
+	s.say(daemon.SdNotifyReady)
+}
 
-// Reloading says that the configuration is being read again; Ready ends it. Since
-// systemd 253 (Type=notify-reload) it carries the time.
+// Reloading says that the configuration is being read again; [Supervisor.Reloaded] ends
+// it. Since systemd 253 (Type=notify-reload) it carries the time. Neither says anything
+// before Ready, for which systemd would take them.
 func (s *Supervisor) Reloading() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ready {
+		return
+	}
 	var now unix.Timespec
 	// It fails for unknown clocks only.
 	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now)
 	s.say(fmt.Sprintf("%s\nMONOTONIC_USEC=%d", daemon.SdNotifyReloading, now.Nano()/1000))
+}
+
+// Reloaded says that a configuration is in force, the new one or the earlier one.
+func (s *Supervisor) Reloaded() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ready {
+		s.say(daemon.SdNotifyReady)
+	}
 }
 
 // Stopping says that the service ends.
@@ -79,5 +101,5 @@ func (s *Supervisor) set(part *string, what string) {
 	if s.notice != "" {
 		status += "; " + s.notice
 	}
-	s.say("STATUS=" + status)
+	s.say("STATUS=" + strings.ReplaceAll(status, "\n", " ")) // a line break would begin another message
 }

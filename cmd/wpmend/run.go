@@ -75,7 +75,7 @@ func (in *invocation) reload(ctx context.Context, hangups <-chan os.Signal, to c
 			f := describe(err)
 			log.Error("the configuration is refused, the earlier one stays in force", "err", err, "remedy", f.Remedy)
 			s.Notice("the configuration on disk is refused: " + printable(f.Message))
-			s.Ready()
+			s.Reloaded()
 			continue
 		}
 		select {
@@ -83,7 +83,7 @@ func (in *invocation) reload(ctx context.Context, hangups <-chan os.Signal, to c
 			return
 		case to <- conf:
 			s.Notice("")
-			s.Ready()
+			s.Reloaded()
 		}
 	}
 }
