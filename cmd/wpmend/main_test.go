@@ -46,7 +46,8 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+		in := &invocation{out: os.Stdout, err: os.Stderr, turned: stuck(os.Getenv("WPMEND_TEST_WEDGE"))}
+		code := in.run(ctx, os.Args[1:])
 		stop()
 		os.Exit(code)
 	}
