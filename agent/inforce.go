@@ -31,7 +31,12 @@ func (a *Agent) InForce() ([]InForce, []string) {
 		}
 		f := InForce{Change: c.ID, Incident: c.Incident, Root: c.SiteRoot, What: c.What, Since: c.Created, Until: c.Until,
 			ByHand: strings.Split(strings.TrimRight(c.UndoByHand(), "\n"), "\n")}
-		if c.Incident != "" {
+		switch component, ok := strings.CutPrefix(c.Why, switchedByHand); {
+		case ok:
+			f.Undo = "wpmend enable " + c.Site + " " + component
+		case c.Actor == byHand:
+			f.Undo = byHand + " " + c.Site + " --undo"
+		case c.Incident != "":
 			f.Undo = "wpmend incidents undo " + c.Incident
 		}
 		list = append(list, f)

@@ -231,7 +231,14 @@ func (w *watching) tellStatus() {
 	w.mu.Lock()
 	sites, open := len(w.sites), w.open
 	w.mu.Unlock()
-	w.options.Status(fmt.Sprintf("watching %d sites, %d incidents at work", sites, open))
+	w.options.Status("watching " + count(sites, "site") + ", " + count(open, "incident") + " at work")
+}
+
+func count(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }
 
 // stop waits until the work has ended, or is only what a later recovery can take back.

@@ -21,6 +21,9 @@ type SwitchReport struct {
 	Notes   []string    `json:"notes"`
 }
 
+// switchedByHand begins the reason of what Disable did; the component follows.
+const switchedByHand = "wpmend disable "
+
 // Disable switches one component off because a person said so; whether the site
 // is healthy is not asked.
 func (a *Agent) Disable(ctx context.Context, s site.Site, component string) (SwitchReport, error) {
@@ -33,7 +36,7 @@ func (a *Agent) Disable(ctx context.Context, s site.Site, component string) (Swi
 	if l.unread != nil {
 		return r, l.unread
 	}
-	change, err := remedy.Disable(s, l.wp, []string{component}, "", "wpmend disable")
+	change, err := remedy.Disable(s, l.wp, []string{component}, "", switchedByHand+component)
 	if err != nil {
 		return r, refused(err)
 	}

@@ -54,12 +54,7 @@ func newIncidentsList(in *invocation) *cobra.Command {
 				if len(incidents) == 0 {
 					p.line("No incident has happened yet.")
 				} else {
-					rows := [][]string{{"INCIDENT", "OPENED", "SITE", "SYMPTOM", "STATE", "CULPRITS", "SECONDS"}}
-					for _, i := range incidents {
-						rows = append(rows, []string{i.ID, i.Opened.Local().Format("2006-01-02 15:04:05"), i.Site.Domain,
-							i.Symptom.Outcome, i.State, culpritNames(i), strconv.FormatFloat(i.Seconds, 'f', 1, 64)})
-					}
-					p.table(rows)
+					p.incidents(incidents)
 				}
 				p.notes(notes)
 			})
@@ -67,6 +62,16 @@ func newIncidentsList(in *invocation) *cobra.Command {
 	}
 	c.Flags().IntVar(&limit, "limit", 20, "show at most `N` incidents, 0 for all")
 	return c
+}
+
+// incidents shows one a line.
+func (p *page) incidents(list []history.Incident) {
+	rows := [][]string{{"INCIDENT", "OPENED", "SITE", "SYMPTOM", "STATE", "CULPRITS", "SECONDS"}}
+	for _, i := range list {
+		rows = append(rows, []string{i.ID, i.Opened.Local().Format("2006-01-02 15:04:05"), i.Site.Domain,
+			i.Symptom.Outcome, i.State, culpritNames(i), strconv.FormatFloat(i.Seconds, 'f', 1, 64)})
+	}
+	p.table(rows)
 }
 
 func culpritNames(i history.Incident) string {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/journal"
 	slogjournal "github.com/systemd/slog-journal"
@@ -32,10 +33,11 @@ func (in *invocation) serviceLog() slog.Handler {
 	return slog.NewTextHandler(in.err, o)
 }
 
-// asField names an attribute as a field of journald's, apart from its own: "site" is
-// WPMEND_SITE, `journalctl WPMEND_SITE=example.com`.
+// asField names an attribute as a field of journald's: "site" is SITE, for `journalctl
+// SITE=example.com`. None of ours is one of its own (systemd.journal-fields(7)); one
+// that began with "_" would be dropped. Times and durations are as in the words.
 func asField(_ []string, a slog.Attr) slog.Attr {
-	a.Key = "WPMEND_" + strings.Map(func(r rune) rune {
+	a.Key = strings.Map(func(r rune) rune {
 		switch {
 		case r >= 'a' && r <= 'z':
 			return r - 'a' + 'A'
@@ -43,7 +45,13 @@ func asField(_ []string, a slog.Attr) slog.Attr {
 			return r
 		}
 		return '_'
-	}, a.Key)
+	}, strings.TrimLeft(a.Key, "_0123456789"))
+	switch v := a.Value.Resolve(); v.Kind() {
+	case slog.KindDuration:
+		a.Value = slog.StringValue(v.Duration().String())
+	case slog.KindTime:
+		a.Value = slog.StringValue(v.Time().Format(time.RFC3339Nano))
+	}
 	return a
 }
 
@@ -59,6 +67,10 @@ func (w *worded) WithAttrs(attrs []slog.Attr) slog.Handler {
 		said += inWords(a)
 	}
 	return &worded{w.Handler.WithAttrs(attrs), said}
+}
+
+func (w *worded) WithGroup(name string) slog.Handler {
+	return &worded{w.Handler.WithGroup(name), w.said}
 }
 
 func (w *worded) Handle(ctx context.Context, r slog.Record) error {

@@ -46,8 +46,10 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		in := &invocation{out: os.Stdout, err: os.Stderr, turned: stuck(os.Getenv("WPMEND_TEST_WEDGE"))}
-		code := in.run(ctx, os.Args[1:])
+		if file := os.Getenv("WPMEND_TEST_WEDGE"); file != "" {
+			ctx = wedging{ctx, file}
+		}
+		code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 		stop()
 		os.Exit(code)
 	}

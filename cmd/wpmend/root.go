@@ -29,26 +29,14 @@ type invocation struct {
 	out, err io.Writer
 	code     int          // what the command found, once it ran without an error
 	clear    func() error // takes the line of progress off the terminal; nil: there is none
-	turned   func()       // called at every turn of the service's loop; nil: nobody looks
-}
-
-// turning is what the service's loop calls at every turn.
-func (in *invocation) turning(alive func()) func() {
-	if in.turned == nil {
-		return alive
-	}
-	return func() { in.turned(); alive() }
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	return (&invocation{out: stdout, err: stderr}).run(ctx, args)
-}
-
-func (in *invocation) run(ctx context.Context, args []string) int {
+	in := &invocation{out: stdout, err: stderr}
 	root := newRoot(in)
 	root.SetArgs(args)
-	root.SetOut(in.out)
-	root.SetErr(in.err)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return in.code

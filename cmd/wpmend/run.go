@@ -52,7 +52,7 @@ has systemd do all this.`,
 			go in.reload(c.Context(), hangups, reload, s, log)
 			return a.Run(c.Context(), agent.RunOptions{
 				Ready:     func(int) { s.Ready() },
-				Beat:      in.turning(s.Alive),
+				Beat:      s.Alive,
 				BeatEvery: s.Every(),
 				Reload:    reload,
 				Status:    s.Doing,
