@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"wpmend/agent/history"
+	"wpmend/agent/lock"
 	"wpmend/packaging"
 	"wpmend/packaging/lab"
 )
@@ -157,6 +158,18 @@ func TestService(t *testing.T) {
 		t.Errorf("the process was %s and is %s", pid, now)
 	}
 
+	// One that it is started with is not tried again and again.
+	if said, err := exec.Command("systemctl", "restart", hardUnit).CombinedOutput(); err == nil {
+		t.Errorf("it starts with a faulty configuration: %s", said)
+	}
+	if state := h.show(hardUnit, "ActiveState") + " " + h.show(hardUnit, "ExecMainStatus"); state != "failed 2" {
+		t.Errorf("with a faulty configuration it is %s", state)
+	}
+	h.wantSaid(exitUnhealthy, "the configuration is refused", "service", "status")
+	h.wantSaid(exitUnhealthy, "FAILED since", "service", "status")
+	h.write(h.config, string(good))
+	h.wantSaid(exitDone, "restarted", "service", "restart")
+
 	// The stop of a search leaves everything as found. The plugin hangs, so the search takes a while.
 	h.must(h.Mend(0))
 	h.breakBy(lab.Hang, lab.Slug(5))
@@ -241,6 +254,9 @@ func (h *hardened) stopped() {
 	h.t.Logf("ended %.2f s after it was told to", time.Since(start).Seconds())
 	if result := h.show(hardUnit, "Result"); result != "success" {
 		h.t.Errorf("it ended by %s", result)
+	}
+	if _, err := os.Stat(lock.Dir); err != nil {
+		h.t.Errorf("the locks that the command line holds have gone: %v", err)
 	}
 }
 

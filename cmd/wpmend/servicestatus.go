@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"wpmend/agent"
 	"wpmend/agent/history"
 )
 
@@ -77,7 +78,7 @@ what wpmend has changed on this host and not taken back. Exit status 3: it does 
 func statusOf(known map[string]string) serviceStatus {
 	v := serviceStatus{Installed: known["LoadState"] != "not-found", Unit: known["FragmentPath"], Enabled: known["UnitFileState"] == "enabled", State: known["ActiveState"],
 		Running: known["ActiveState"] == "active" || known["ActiveState"] == "reloading",
-		Doing:   known["StatusText"], Result: known["Result"], Incidents: []history.Incident{}, stillSo: stillSo{Notes: []string{}}}
+		Doing:   known["StatusText"], Result: known["Result"], Incidents: []history.Incident{}, stillSo: stillSo{Changes: []agent.InForce{}, Notes: []string{}}}
 	// Of what systemd does not know it says nothing.
 	v.Since, _ = time.Parse("Mon 2006-01-02 15:04:05 MST", known["StateChangeTimestamp"])
 	v.PID, _ = strconv.Atoi(known["MainPID"])
