@@ -16,9 +16,11 @@ import (
 // HealOptions says how far Heal may go.
 type HealOptions struct {
 	DryRun bool
-	URLs   []string      // what to ask; none: the front page, or what the logs say failed
-	Seen   *probe.Result // a failure that was seen already, by whoever watches
-	Logged *url.URL      // what failed then, if it is not the front page: a URL that only a log names
+	// Suggest is a dry run that goes into the history, as an incident that a person must end.
+	Suggest bool
+	URLs    []string      // what to ask; none: the front page, or what the logs say failed
+	Seen    *probe.Result // a failure that was seen already, by whoever watches
+	Logged  *url.URL      // what failed then, if it is not the front page: a URL that only a log names
 	// Rare says whether a failure of one answer in many may be searched now, which takes
 	// minutes; else it is let pass. nil: it may.
 	Rare func() bool
@@ -32,8 +34,9 @@ func (a *Agent) Heal(ctx context.Context, s site.Site, o HealOptions) (HealRepor
 		return HealReport{}, err
 	}
 	defer release()
-	h := &healing{agent: a, look: l, dry: o.DryRun, seen: o.Seen, named: o.Logged, rare: o.Rare, report: HealReport{Site: ref(s), Causes: []diagnose.Cause{}, Culprits: []Culprit{}, Changes: []ChangeRef{}, Left: []ChangeRef{}, Advice: []string{}}}
+	h := &healing{agent: a, look: l, dry: o.DryRun || o.Suggest, suggest: o.Suggest, seen: o.Seen, named: o.Logged, rare: o.Rare, report: HealReport{Site: ref(s), Causes: []diagnose.Cause{}, Culprits: []Culprit{}, Changes: []ChangeRef{}, Left: []ChangeRef{}, Advice: []string{}}}
 	err = h.run(ctx)
+	h.suggestPlanned()
 	h.report.Seconds = time.Since(start).Seconds()
 	h.report.Notes = append([]string{}, l.notes...)
 	h.report.URL, h.report.FromLog = l.target().String(), l.logged
@@ -48,6 +51,7 @@ type healing struct {
 	*look
 	agent    *Agent
 	dry      bool
+	suggest  bool // a dry run that is recorded
 	seen     *probe.Result
 	named    *url.URL // see HealOptions.Logged
 	rare     func() bool
@@ -56,6 +60,18 @@ type healing struct {
 	incident *history.Incident
 	proof    []string // what the search saw
 	report   HealReport
+}
+
+// suggestPlanned turns what a dry run would do into advice.
+func (h *healing) suggestPlanned() {
+	if !h.suggest || h.report.State != StatePlanned {
+		return
+	}
+	for _, c := range h.report.Changes {
+		h.report.Advice = append(h.report.Advice, "wpmend would: "+c.What)
+	}
+	h.report.Advice = append(h.report.Advice, fmt.Sprintf("Nothing was changed, since the configuration lets wpmend only suggest now. To have it done: wpmend heal %s", h.site.Domain))
+	h.report.State, h.report.Changes = StateEscalated, []ChangeRef{}
 }
 
 // run is the incident: confirm, explain, then one remedy after the other.

@@ -15,7 +15,7 @@ import (
 // open begins the incident's record at the first failure, unless nothing is to be done
 // anyway.
 func (h *healing) open() error {
-	if h.dry || h.incident != nil {
+	if h.dry && !h.suggest || h.incident != nil {
 		return nil
 	}
 	inc, err := h.agent.history.Open(history.Incident{Site: ref(h.site), Opened: h.front.Start, Versions: versions(h.look),

@@ -69,7 +69,7 @@ func (a *Agent) Run(ctx context.Context, o RunOptions) error {
 	for _, c := range report.Changes {
 		a.log.Warn("recovered", "change", c.ID, "what", c.What, "state", c.State, "note", c.Note)
 	}
-	w := &watching{agent: a, options: o, blind: blind, schedule: watch.NewSchedule(time.Duration(a.conf().Watch.Every)), sites: map[string]site.Site{},
+	w := &watching{agent: a, options: o, blind: blind, schedule: newSchedule(a.conf().Watch), sites: map[string]*site.Site{}, pages: map[string]time.Time{},
 		busy: map[string]bool{}, resting: map[string]pause{}, told: map[string]*told{}, news: make(chan struct{}, 1), discovered: make(chan discovery, 1),
 		probes: newSlots(probesAtOnce, probeStands), visits: newSlots(visitsAtOnce, probeStands), incidents: newSlots(a.conf().Watch.Incidents, incidentStands), rare: newSlots(1, incidentStands)}
 	w.startFollowing(ctx)
@@ -81,7 +81,7 @@ func (a *Agent) Run(ctx context.Context, o RunOptions) error {
 		}
 		w.beat(now)
 		symptomatic, wake := w.symptomatic(now)
-		for _, id := range append(symptomatic, w.schedule.Due(now)...) {
+		for _, id := range append(symptomatic, w.schedule.Due(now, w.visitedSince)...) {
 			w.start(ctx, id)
 		}
 		if w.began.IsZero() && (wake.IsZero() || w.next.Before(wake)) {
@@ -121,7 +121,10 @@ type watching struct {
 	beaten     time.Time // the last beat, or when it was refused
 	stood      bool      // the last beat was refused
 	ready      bool
+	look       int             // the discovery that is in force
+	noted      map[string]bool // its problems
 	follower   *watch.Follower
+	followed   int // the discovery whose logs are followed; belongs to the one under way
 	discovered chan discovery
 	news       chan struct{} // something else may be due now
 
@@ -132,7 +135,8 @@ type watching struct {
 
 	mu        sync.Mutex
 	incidents *slots // a reload exchanges them
-	sites     map[string]site.Site
+	sites     map[string]*site.Site
+	pages     map[string]time.Time      // when a visitor of a site was well, by the access log
 	logs      map[string][]evidence.Log // by file
 	told      map[string]*told          // by site
 	busy      map[string]bool
@@ -149,7 +153,9 @@ type pause struct {
 // discovery is what one brought.
 type discovery struct {
 	host site.Host
+	look int // by its number, see Agent.discover
 	err  error
+	took usage
 }
 
 // discover looks at the host beside the loop.
@@ -158,11 +164,14 @@ func (w *watching) discover(ctx context.Context, now time.Time) {
 	w.work.Go(func() {
 		ctx, cancel := context.WithTimeout(ctx, discoveryBound)
 		defer cancel()
-		host, err := w.agent.Discover(ctx)
-		if err == nil {
+		before := used()
+		host, look, err := w.agent.discover(ctx, "")
+		took := used().less(before)
+		if err == nil && look != w.followed {
 			w.follow(host.Sites) // opens thousands of files
+			w.followed = look
 		}
-		w.discovered <- discovery{host, err}
+		w.discovered <- discovery{host, look, err, took}
 	})
 }
 
@@ -173,13 +182,9 @@ func (w *watching) found(d discovery) {
 	if d.err != nil {
 		w.agent.log.Error("cannot discover the sites of this host", "err", d.err)
 	} else {
-		for _, p := range d.host.Problems {
-			w.agent.log.Warn("discovery", "note", p)
-		}
-		if w.takeOver(d.host.Sites, now) {
-			w.agent.log.Info("watching", "sites", len(d.host.Sites), "every", time.Duration(w.agent.conf().Watch.Every))
-		}
+		w.takeOver(d, now)
 	}
+	w.strain()
 	w.mu.Lock()
 	sites := len(w.sites)
 	w.mu.Unlock()
@@ -190,20 +195,37 @@ func (w *watching) found(d discovery) {
 	w.tellStatus()
 }
 
-// takeOver makes these the sites that are watched; other says that there are more or
-// fewer of them.
-func (w *watching) takeOver(sites []site.Site, now time.Time) (other bool) {
+// takeOver makes the sites that were found those that are watched.
+func (w *watching) takeOver(d discovery, now time.Time) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	other = len(sites) != len(w.sites)
-	clear(w.sites)
-	for _, s := range sites {
-		w.sites[s.ID] = s
-	}
-	w.schedule.Set(slices.Collect(maps.Keys(w.sites)), now)
-	maps.DeleteFunc(w.told, func(id string, _ *told) bool { _, known := w.sites[id]; return !known })
 	maps.DeleteFunc(w.resting, func(_ string, p pause) bool { return now.After(p.until.Add(p.last)) })
-	return other
+	w.mu.Unlock()
+	w.spent(d)
+	if d.look == w.look {
+		return
+	}
+	w.look = d.look
+	for _, p := range d.host.Problems {
+		if !w.noted[p] {
+			w.agent.log.Warn("discovery", "note", p)
+		}
+	}
+	w.noted = set(d.host.Problems)
+	sites := make(map[string]*site.Site, len(d.host.Sites))
+	for i := range d.host.Sites {
+		sites[d.host.Sites[i].ID] = &d.host.Sites[i]
+	}
+	gone := func(id string) bool { return sites[id] == nil }
+	w.mu.Lock()
+	other := len(sites) != len(w.sites)
+	w.sites = sites
+	w.schedule.Set(slices.Collect(maps.Keys(sites)), now)
+	maps.DeleteFunc(w.told, func(id string, _ *told) bool { return gone(id) })
+	maps.DeleteFunc(w.pages, func(id string, _ time.Time) bool { return gone(id) })
+	w.mu.Unlock()
+	if other {
+		w.agent.log.Info("watching", "sites", len(sites), "every", w.schedule.Round(), "under_load", w.schedule.Slowest())
+	}
 }
 
 // reconfigure puts another configuration in force. Work that has begun ends under the earlier one.
@@ -215,8 +237,8 @@ func (w *watching) reconfigure(c config.Config) {
 	if c.Watch.Incidents != was.Incidents {
 		w.incidents = newSlots(c.Watch.Incidents, incidentStands)
 	}
-	if c.Watch.Every != was.Every {
-		w.schedule = watch.NewSchedule(time.Duration(c.Watch.Every))
+	if c.Watch.Every != was.Every || c.Watch.Rate != was.Rate {
+		w.schedule = newSchedule(c.Watch)
 		w.schedule.Set(slices.Collect(maps.Keys(w.sites)), time.Now())
 	}
 	w.mu.Unlock()
@@ -273,7 +295,7 @@ func (w *watching) start(ctx context.Context, id string) {
 	symptoms := w.take(id, time.Now())
 	w.mu.Unlock()
 	w.work.Go(func() {
-		asked, settled, err := w.visit(ctx, s, symptoms)
+		asked, settled, err := w.visit(ctx, *s, symptoms)
 		w.mu.Lock()
 		delete(w.busy, id)
 		if t := w.told[id]; t != nil && (settled || len(symptoms) > 0) {
@@ -324,7 +346,8 @@ func (w *watching) incident(ctx context.Context, s site.Site, r probe.Result, lo
 		log.Debug("the site still fails")
 		return false, nil
 	}
-	if w.mode(s) == config.Observe {
+	mode := w.mode(s)
+	if mode == config.Observe {
 		log.Warn("the site fails; wpmend only observes")
 		w.pause(s, key)
 		return false, nil
@@ -353,7 +376,7 @@ func (w *watching) incident(ctx context.Context, s site.Site, r probe.Result, lo
 	if fresh, err := w.rediscover(ctx, s); err == nil {
 		s = fresh
 	}
-	report, err := w.agent.Heal(ctx, s, HealOptions{Seen: &r, Logged: logged, Rare: rare})
+	report, err := w.agent.Heal(ctx, s, HealOptions{Seen: &r, Logged: logged, Rare: rare, Suggest: mode == config.Suggest})
 	var held *lock.Held
 	if errors.As(err, &held) {
 		log.Info("somebody is at work on the site", "by", held.Error())
@@ -400,7 +423,7 @@ func restKey(s site.Site, r probe.Result, logged *url.URL) string {
 }
 
 func (w *watching) rediscover(ctx context.Context, s site.Site) (site.Site, error) {
-	host, err := w.agent.Discover(ctx)
+	host, _, err := w.agent.discover(ctx, s.Root)
 	if err != nil {
 		return s, err
 	}

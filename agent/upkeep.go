@@ -21,7 +21,7 @@ func (w *watching) keep(ctx context.Context) {
 	look := time.NewTicker(termLook)
 	defer look.Stop()
 	for prune := time.Now(); ; {
-		if w.blind || w.agent.conf().Mode == config.Observe {
+		if c := w.agent.conf(); w.blind || c.Mode != config.Heal || c.Quiet(time.Now()) {
 			select {
 			case <-ctx.Done():
 				return

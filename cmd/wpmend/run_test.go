@@ -189,6 +189,32 @@ func TestRunObserves(t *testing.T) {
 	}
 }
 
+// With mode = "suggest", and in quiet hours, the service finds the culprit and says what
+// would help, and touches nothing.
+func TestRunSuggests(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, lab.Options{Plugins: 3}, `watch.every = "1s"`, `quiet = ["00:00-24:00"]`)
+	v := s.serve()
+	s.breakBy(lab.Fatal, lab.Slug(2))
+	before := s.snapshot()
+	var list incidentsJSON
+	v.until("the suggestion", 30*time.Second, func() bool {
+		s.json("incidents").exits(exitDone).into(&list)
+		return len(list.Incidents) > 0 && list.Incidents[0].State == "escalated"
+	})
+	v.end(syscall.SIGTERM)
+	s.wantSnapshot(before)
+	if c := list.Incidents[0].Culprits; len(c) != 1 || c[0].Component != "plugin:"+lab.Slug(2) {
+		t.Errorf("culprits %+v", c)
+	}
+	if shown := s.run("incidents", "show", list.Incidents[0].ID).exits(exitDone).stdout; !strings.Contains(shown, "wpmend heal "+s.domain()) || !strings.Contains(shown, "switch off plugin:"+lab.Slug(2)) {
+		t.Errorf("it suggests nothing: %s", shown)
+	}
+	if record := s.journal(); strings.Contains(record, "{") {
+		t.Errorf("the journal holds a change: %s", record)
+	}
+}
+
 // A limit that was set for a time is taken back by the service, and the file is as it
 // was before.
 func TestRunEndsTerms(t *testing.T) {
