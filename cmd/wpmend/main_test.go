@@ -56,9 +56,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// slots bounds how many labs stand at once, whatever -parallel says: the machines
-// that run these tests have two cores, and much of the time is waiting.
-var slots = make(chan struct{}, 3)
+// slots bounds how many labs stand at once, whatever -parallel says: each is a whole
+// stack of servers.
+var slots = make(chan struct{}, 4)
 
 // stage is a lab and a wpmend that knows nothing but it.
 type stage struct {
