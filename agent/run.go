@@ -272,7 +272,11 @@ func (w *watching) stop() error {
 		return nil
 	case <-time.After(stopBound):
 	}
-	for w.agent.acting.Load() > 0 {
+	// What follows an act, its undo perhaps, begins right after it.
+	for acted := time.Now(); time.Since(acted) < stopBound/8; {
+		if w.agent.acting.Load() > 0 {
+			acted = time.Now()
+		}
 		select {
 		case <-done:
 			return nil
