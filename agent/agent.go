@@ -54,7 +54,8 @@ type Agent struct {
 	progress func(Progress)
 	journal  *journal.Journal
 	history  *history.Store
-	sites    sync.Map // root → site.Site, as seen last
+	sight    sight
+	sites    sync.Map // root → *site.Site, as seen last
 	configs  sync.Map // root → wp.Config, of the sites whose files alone do not tell it
 }
 
@@ -98,34 +99,6 @@ func Open(o Options) (*Agent, error) {
 		a.log.Warn("cannot remove what an earlier shadow left", "err", err)
 	}
 	return a, nil
-}
-
-// Discover looks at the host and remembers what runs.
-func (a *Agent) Discover(ctx context.Context) (site.Host, error) {
-	remembered, err := site.Recall(a.state)
-	var problems []string
-	if err != nil {
-		problems = append(problems, err.Error())
-	}
-	host, err := site.Discover(ctx, remembered, a.conf().Includes)
-	if err != nil {
-		return host, err
-	}
-	for i, m := range host.Masters {
-		for _, f := range a.conf().FPM {
-			if f.Config == m.Config && len(f.Args) > 0 {
-				host.Masters[i].Args = f.Args
-			}
-		}
-	}
-	for _, s := range host.Sites {
-		a.sites.Store(s.Root, s)
-	}
-	host.Problems = append(problems, host.Problems...)
-	if err := host.Remember(a.state); err != nil {
-		host.Problems = append(host.Problems, err.Error())
-	}
-	return host, nil
 }
 
 // hold takes the locks of a site: of its folder, and of the database and prefix

@@ -95,13 +95,13 @@ func (a *Agent) access(ctx context.Context, root string) (wp.Config, error) {
 // socket would trust without a password.
 func (a *Agent) siteAt(ctx context.Context, root string) (site.Site, error) {
 	if s, known := a.sites.Load(root); known {
-		return s.(site.Site), nil
+		return *s.(*site.Site), nil
 	}
 	if _, err := a.Discover(ctx); err != nil {
 		return site.Site{}, fmt.Errorf("find the owner of %s: %w", root, err)
 	}
 	if s, known := a.sites.Load(root); known {
-		return s.(site.Site), nil
+		return *s.(*site.Site), nil
 	}
 	uid, err := site.FolderOwner(root)
 	if err == nil && uid == 0 {

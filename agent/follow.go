@@ -103,10 +103,31 @@ func (w *watching) read(file string, lines []byte) {
 	w.mu.Unlock()
 	now := time.Now()
 	for _, l := range logs {
-		for _, y := range l.Symptoms(lines, now.Add(-lately)) {
+		for _, y := range l.Read(lines, now.Add(-lately), w.visited) {
 			w.tell(y, now)
 		}
 	}
+}
+
+// visited notes that a visitor of a site was well.
+func (w *watching) visited(id string, at time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if at.After(w.pages[id]) {
+		w.pages[id] = at
+	}
+}
+
+// visitedSince says whether a visitor of a site was well since a moment, and none was
+// not.
+func (w *watching) visitedSince(id string, since time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if t := w.told[id]; t != nil && !t.last.Before(since) {
+		return false
+	}
+	_, rests := w.resting[id]
+	return !rests && w.pages[id].After(since)
 }
 
 func (w *watching) tell(y evidence.Symptom, now time.Time) {

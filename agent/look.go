@@ -206,7 +206,7 @@ func (a *Agent) gather(ctx context.Context, l *look) {
 // known are the sites of the host, as seen last.
 func (a *Agent) known() (all []site.Site) {
 	a.sites.Range(func(_, s any) bool {
-		all = append(all, s.(site.Site))
+		all = append(all, *s.(*site.Site))
 		return true
 	})
 	return all

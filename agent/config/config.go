@@ -89,6 +89,9 @@ const (
 type Watch struct {
 	// Every is the time between two scheduled probes of one site.
 	Every Duration `toml:"every" json:"every"`
+	// Rate is how many scheduled probes there are at most in a second, of all sites together: with many sites the time
+	// between two of one grows.
+	Rate int `toml:"rate" json:"rate"`
 	// Discover is the time between two discoveries of the host's sites.
 	Discover Duration `toml:"discover" json:"discover"`
 	// Incidents is how many sites are healed side by side.
@@ -159,7 +162,7 @@ type FPM struct {
 func Default() Config {
 	return Config{
 		Only: []string{}, Mode: Heal, Protected: []string{}, QuietHours: []Hours{}, FPM: []FPM{}, Owners: []Owner{}, Sites: []Site{},
-		Watch:  Watch{Every: Duration(10 * time.Second), Discover: Duration(time.Minute), Incidents: 2},
+		Watch:  Watch{Every: Duration(10 * time.Second), Rate: 2, Discover: Duration(time.Minute), Incidents: 2},
 		Probe:  Probe{Timeout: Duration(30 * time.Second), Body: 2 << 20, Verify: 5},
 		Search: Search{Outgoing: AllowOutgoing, Fix: RenameFix},
 		Budget: Budget{Site: 4, Pool: 8, Host: 20, Master: 2, Patience: Duration(20 * time.Second)},

@@ -44,6 +44,7 @@ func keys() []key {
 	)...)
 	all = append(all,
 		newKey("watch.every", func(c *Config) *Duration { return &c.Watch.Every }, duration(time.Second, day)),
+		newKey("watch.rate", func(c *Config) *int { return &c.Watch.Rate }, number(1, 1000)),
 		newKey("watch.discover", func(c *Config) *Duration { return &c.Watch.Discover }, duration(time.Second, day)),
 		newKey("watch.incidents", func(c *Config) *int { return &c.Watch.Incidents }, number(1, 64)),
 	)

@@ -20,9 +20,10 @@ const (
 	blindLoad = 4
 )
 
-// pressed says what of the host is at its limit, "" if nothing is.
-func (f Facts) pressed() string {
-	h := f.Host
+func (f Facts) pressed() string { return f.Host.Pressed() }
+
+// Pressed says what of the host is at its limit, "" if nothing is.
+func (h Host) Pressed() string {
 	if h.CPUs == 0 {
 		return ""
 	}

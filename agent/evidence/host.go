@@ -9,6 +9,9 @@ import (
 	"wpmend/agent/diagnose"
 )
 
+// Pressed says whether the host is at the limit of what it can do just now.
+func Pressed() bool { return host().Pressed() != "" }
+
 // host reads the machine's own state from /proc.
 func host() diagnose.Host {
 	h := diagnose.Host{CPUs: runtime.NumCPU(), CPUStall: -1, MemoryStall: -1, IOStall: -1}

@@ -88,7 +88,13 @@ func Logs(sites []site.Site) []Log {
 // Symptoms are the failures since a moment that whole lines of the log tell of, those
 // of wpmend's own probes left out.
 func (l Log) Symptoms(text []byte, since time.Time) []Symptom {
-	r := &reading{log: l, since: since, now: time.Now(), byName: map[string][]*site.Site{}, told: map[string]int{}}
+	return l.Read(text, since, func(string, time.Time) {})
+}
+
+// Read is Symptoms; well is told once of each site, by its ID, that a visitor got a page of since that moment. That was
+// a page of WordPress as far as a log can tell, or one out of a cache.
+func (l Log) Read(text []byte, since time.Time, well func(id string, at time.Time)) []Symptom {
+	r := &reading{log: l, well: well, pages: map[string]bool{}, since: since, now: time.Now(), byName: map[string][]*site.Site{}, told: map[string]int{}}
 	switch from := bytes.NewReader(text); {
 	// None of these fails, since reading from memory does not.
 	case l.kind == accessLog:
@@ -111,6 +117,8 @@ type reading struct {
 	since, now time.Time
 	byName     map[string][]*site.Site // the log's sites by host or vhost, as far as asked for
 	told       map[string]int
+	well       func(id string, at time.Time)
+	pages      map[string]bool // sites that well knows of, or need not, by the name that was asked
 	symptoms   []Symptom
 }
 
@@ -173,10 +181,34 @@ func shownRequest(method string, u *url.URL) string {
 }
 
 func (r *reading) access(a gateway.AccessRecord) bool {
-	if v := accessVisit(a, r.log.File); v.failed() {
-		r.visit(r.named(a.Host, func(s *site.Site) bool { return asked(a.Host, *s, ownLog(*s, r.log.File)) }), v)
+	v := accessVisit(a, r.log.File)
+	sites := func() []*site.Site {
+		return r.named(a.Host, func(s *site.Site) bool { return asked(a.Host, *s, ownLog(*s, r.log.File)) })
+	}
+	switch {
+	case v.failed():
+		r.visit(sites(), v)
+	case !r.pages[a.Host] && a.Status == http.StatusOK && a.Method == http.MethodGet && a.Bytes >= smallestPage &&
+		!v.at.Before(r.since) && !v.at.After(r.now):
+		r.page(a.Host, sites(), v)
 	}
 	return true
+}
+
+// smallestPage in bytes: what is shorter may be an error's.
+const smallestPage = 512
+
+// page is a visitor's page that was well.
+func (r *reading) page(host string, sites []*site.Site, v visit) {
+	if u, err := url.ParseRequestURI(v.uri); err != nil || probe.Nonce(u) != "" {
+		return
+	}
+	for _, s := range sites {
+		if _, rank := askable(*s, v.host, v.uri, false); rank == page {
+			r.well(s.ID, v.at)
+			r.pages[host] = len(sites) == 1 // others of this name may lie in folders
+		}
+	}
 }
 
 func (r *reading) nginx(l gateway.LogRecord) bool {

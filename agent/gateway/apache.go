@@ -20,8 +20,8 @@ const (
 	maxMaps    = 4 << 20   // bytes of the list of what it has mapped
 )
 
-// discoverApache asks every running Apache master.
-func discoverApache(ctx context.Context, procs []process.Process) ([]Gateway, []error) {
+// apache asks every running Apache master.
+func (a *asking) apache(procs []process.Process) ([]Gateway, []error) {
 	var found []Gateway
 	var errs []error
 	type key struct{ binary, config, root string }
@@ -31,7 +31,7 @@ func discoverApache(ctx context.Context, procs []process.Process) ([]Gateway, []
 			errs = append(errs, fmt.Errorf("apache is not asked: %w", err))
 			continue
 		}
-		g, err := askApache(ctx, p)
+		g, err := a.of(p, func() (Gateway, []string, error) { return askApache(a.ctx, p) })
 		if err != nil {
 			errs = append(errs, fmt.Errorf("apache (process %d): %w", p.PID, err))
 			continue
@@ -143,40 +143,47 @@ func readBounded(file string, limit int64) ([]byte, error) {
 
 // askApache runs the master's binary for its version and its configuration. `-t` with a DUMP reads the configuration
 // and ends before anything is opened for writing: no log, socket, piped program or pid file (main.c; seen with strace).
-func askApache(ctx context.Context, p process.Process) (Gateway, error) {
+func askApache(ctx context.Context, p process.Process) (g Gateway, files []string, err error) {
 	args, err := apacheArguments(p.Argv, p.Cwd)
 	if err != nil {
-		return Gateway{}, err
+		return Gateway{}, nil, err
 	}
 	env, err := apacheEnviron(p.PID)
 	if err != nil {
-		return Gateway{}, err
+		return Gateway{}, nil, err
 	}
-	g, err := apacheSays(ctx, p.Exe, args, env, func() string { return infoModule(p) })
+	module := infoModule(p)
+	g, says, err := apacheSays(ctx, p.Exe, args, env, func() string { return module })
 	if err != nil {
-		return Gateway{}, err
+		return Gateway{}, nil, err
 	}
 	g.Process = p
-	return g, nil
+	if files, err = says.sources(); err != nil {
+		return g, nil, nil // it is asked again the next time
+	}
+	if module != "" {
+		files = append(files, module)
+	}
+	return g, files, nil
 }
 
 // apacheSays asks a binary with the arguments and environment of a master. info finds mod_info, which prints the
 // configuration; without it the files are read.
-func apacheSays(ctx context.Context, binary string, args, env []string, info func() string) (Gateway, error) {
+func apacheSays(ctx context.Context, binary string, args, env []string, info func() string) (Gateway, apacheRun, error) {
 	limits := bounds{maxRun, maxDump}
 	text, _, err := runWith(ctx, limits, env, binary, "-v")
 	if err != nil {
-		return Gateway{}, err
+		return Gateway{}, apacheRun{}, err
 	}
 	software := serverVersion(string(text))
 	text, _, err = runWith(ctx, limits, env, binary,
 		slices.Concat(args, []string{"-t", "-D", "DUMP_RUN_CFG", "-D", "DUMP_MODULES", "-D", "DUMP_INCLUDES"})...)
 	if err != nil {
-		return Gateway{}, err
+		return Gateway{}, apacheRun{}, err
 	}
 	says := parseApacheRun(string(text))
 	if says.main == "" || says.root == "" {
-		return Gateway{}, errors.New("it does not say which files it reads (Apache 2.4.31 and later do)")
+		return Gateway{}, apacheRun{}, errors.New("it does not say which files it reads (Apache 2.4.31 and later do)")
 	}
 	var top []*apacheDirective
 	var left problems
@@ -185,18 +192,18 @@ func apacheSays(ctx context.Context, binary string, args, env []string, info fun
 			args = append([]string{"-C", `LoadModule info_module "` + load + `"`}, args...)
 		}
 		if text, _, err = runWith(ctx, limits, env, binary, slices.Concat(args, []string{"-t", "-D", "DUMP_CONFIG"})...); err != nil {
-			return Gateway{}, err
+			return Gateway{}, apacheRun{}, err
 		}
 		top, err = parseApacheDump(text)
 	} else {
 		top, left, err = readApacheFiles(says, args, env, parseVersion(software))
 	}
 	if err != nil {
-		return Gateway{}, err
+		return Gateway{}, apacheRun{}, err
 	}
 	g := parseApache(top, says, software)
 	g.Binary, g.Problems = binary, append(left, g.Problems...)
-	return g, nil
+	return g, says, nil
 }
 
 // serverVersion reads `apache2 -v`: "Server version: Apache/2.4.71 (Debian)".

@@ -120,7 +120,7 @@ func apacheAsked(t testing.TB, dir string, files bool) Gateway {
 	if files {
 		info = func() string { return "" }
 	}
-	g, err := apacheSays(ctx, apacheBinary, []string{"-f", filepath.Join(dir, "apache2.conf"), "-D", "SPECIAL"}, []string{"APACHE_TEST_ROOT=" + dir}, info)
+	g, _, err := apacheSays(ctx, apacheBinary, []string{"-f", filepath.Join(dir, "apache2.conf"), "-D", "SPECIAL"}, []string{"APACHE_TEST_ROOT=" + dir}, info)
 	if err != nil {
 		t.Fatal(err)
 	}

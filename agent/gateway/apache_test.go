@@ -247,7 +247,7 @@ func TestApacheArguments(t *testing.T) {
 func TestApacheBrokenConfiguration(t *testing.T) {
 	t.Parallel()
 	dir, _ := apacheConfig(t, apacheEvent, "NoSuchDirective on\n")
-	_, err := apacheSays(t.Context(), apacheBinary, []string{"-f", dir + "/apache2.conf"}, nil, func() string { return "" })
+	_, _, err := apacheSays(t.Context(), apacheBinary, []string{"-f", dir + "/apache2.conf"}, nil, func() string { return "" })
 	if err == nil || !strings.Contains(err.Error(), "NoSuchDirective") {
 		t.Errorf("%v", err)
 	}

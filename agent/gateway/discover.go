@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -33,12 +32,11 @@ type bounds struct {
 // errors say which masters were not believed or could not answer; where the configuration on disk is broken they carry
 // the server's own words. A master that is being replaced counts once.
 func Discover(ctx context.Context, procs []process.Process) ([]Gateway, []error) {
-	found, errs := discoverNginx(ctx, procs)
-	apaches, more := discoverApache(ctx, procs)
-	return append(found, apaches...), append(errs, more...)
+	found, _, errs := new(Known).Discover(ctx, procs)
+	return found, errs
 }
 
-func discoverNginx(ctx context.Context, procs []process.Process) ([]Gateway, []error) {
+func (a *asking) nginx(procs []process.Process) ([]Gateway, []error) {
 	var found []Gateway
 	var errs []error
 	type key struct{ binary, config, prefix string }
@@ -49,7 +47,7 @@ func discoverNginx(ctx context.Context, procs []process.Process) ([]Gateway, []e
 			errs = append(errs, fmt.Errorf("nginx is not asked: %w", err))
 			continue
 		}
-		g, err := ask(ctx, p, parseTitle(title))
+		g, err := a.of(p, func() (Gateway, []string, error) { return ask(a.ctx, p, parseTitle(title), a.hostname) })
 		if err != nil {
 			errs = append(errs, fmt.Errorf("nginx (process %d): %w", p.PID, err))
 			continue
@@ -97,34 +95,32 @@ func masterTitle(p process.Process) (string, bool) {
 	return strings.CutPrefix(p.Argv[0], titleHead)
 }
 
-// ask runs the master's binary for its version and its configuration.
-func ask(ctx context.Context, p process.Process, o options) (Gateway, error) {
+// ask runs the master's binary for its version and its configuration; files are those that it depends on, nil where
+// that is not known.
+func ask(ctx context.Context, p process.Process, o options, hostname string) (g Gateway, files []string, err error) {
 	limits := bounds{maxRun, maxDump}
 	_, version, err := run(ctx, limits, p.Exe, "-V")
 	if err != nil {
-		return Gateway{}, err
+		return Gateway{}, nil, err
 	}
 	b := parseBuild(string(version))
 	args, prefix := o.arguments(b, p.Cwd)
 	text, _, err := run(ctx, limits, p.Exe, append([]string{"-T"}, args...)...)
 	if err != nil {
-		return Gateway{}, err
+		return Gateway{}, nil, err
 	}
-	h := host{prefix: prefix, version: b.version, globals: o.globals}
-	if name, err := os.Hostname(); err == nil {
-		h.hostname = name
-	}
+	h := host{prefix: prefix, version: b.version, globals: o.globals, hostname: hostname}
 	errorLog := b.errorLog
 	if o.errorLog != "" {
 		errorLog = o.errorLog
 	}
 	h.errorLogs, h.accessLogs = defaultLog(errorLog, prefix), defaultLog(b.accessLog, prefix)
-	g, err := parseNginx(text, h)
+	g, d, err := readNginx(text, h)
 	if err != nil {
-		return Gateway{}, err
+		return Gateway{}, nil, err
 	}
 	g.Process, g.Binary = p, p.Exe
-	return g, nil
+	return g, d.sources(o.globals), nil
 }
 
 func defaultLog(name, prefix string) []string {

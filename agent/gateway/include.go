@@ -10,7 +10,8 @@ import (
 // dump is the files of one `nginx -T`, joined by their includes.
 type dump struct {
 	main     *section
-	confDir  string // what relative includes start from: the main file's folder (ngx_process_options)
+	files    map[string]*section // all of them, by path
+	confDir  string              // what relative includes start from: the main file's folder (ngx_process_options)
 	budget   int
 	problems problems
 }
@@ -54,7 +55,7 @@ func readDump(text []byte) (*dump, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &dump{main: sections[0], confDir: path.Dir(sections[0].path), budget: maxDirectives}
+	d := &dump{main: sections[0], files: map[string]*section{}, confDir: path.Dir(sections[0].path), budget: maxDirectives}
 	if d.main.err != nil {
 		return nil, d.main.err
 	}
@@ -65,7 +66,7 @@ func readDump(text []byte) (*dump, error) {
 			d.problems.add(s.path, "stands in the dump twice; the first one counts")
 			continue
 		}
-		ix.number[s.path] = i
+		ix.number[s.path], d.files[s.path] = i, s
 		dir := path.Dir(s.path)
 		ix.byDir[dir] = append(ix.byDir[dir], i)
 	}

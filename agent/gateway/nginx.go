@@ -32,15 +32,20 @@ func ParseNginx(text []byte, prefix string) (Gateway, error) {
 }
 
 func parseNginx(text []byte, h host) (Gateway, error) {
+	g, _, err := readNginx(text, h)
+	return g, err
+}
+
+func readNginx(text []byte, h host) (Gateway, *dump, error) {
 	d, err := readDump(text)
 	if err != nil {
-		return Gateway{}, fmt.Errorf("read the nginx configuration: %w", err)
+		return Gateway{}, nil, fmt.Errorf("read the nginx configuration: %w", err)
 	}
 	c := &reader{dump: d, host: h, upstreams: map[string]upstream{}, maps: map[string]Map{}}
 	g := Gateway{Kind: "nginx", Config: d.main.path, Prefix: trimSlash(h.prefix), Version: h.version}
 	top, err := d.flatKnown(d.main.body)
 	if err != nil {
-		return Gateway{}, fmt.Errorf("read the nginx configuration: %w", err)
+		return Gateway{}, nil, fmt.Errorf("read the nginx configuration: %w", err)
 	}
 	outer := level{root: c.absolute(defaultRoot), readTimeout: defaultReadTimeout, errorLogs: h.errorLogs, accessLogs: h.accessLogs}
 	outer.errorLogs = c.globalLogs(outer.errorLogs)
@@ -53,13 +58,13 @@ func parseNginx(text []byte, h host) (Gateway, error) {
 			continue
 		}
 		if err := c.http(&g, outer, b); err != nil {
-			return Gateway{}, fmt.Errorf("read the nginx configuration: %w", err)
+			return Gateway{}, nil, fmt.Errorf("read the nginx configuration: %w", err)
 		}
 	}
 	shareListens(g.Vhosts)
 	g.LogUsers = logUsers(g.Vhosts)
 	g.Problems = c.problems
-	return g, nil
+	return g, d, nil
 }
 
 // globalLogs are the error logs of -g, which nginx reads before the files.

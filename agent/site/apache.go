@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"wpmend/agent/gateway"
-	"wpmend/wp"
 )
 
 // Who runs a site's PHP, Site.Handler.
@@ -18,7 +17,7 @@ const (
 )
 
 // modPHPSites lists the WordPress roots that Apache itself runs for v.
-func (h *Host) modPHPSites(g gateway.Gateway, v gateway.Vhost, roots map[string][]string) []Site {
+func (h *Host) modPHPSites(g gateway.Gateway, v gateway.Vhost, roots map[docroot]*looked) []Site {
 	if !v.ModPHP {
 		return nil
 	}
@@ -26,16 +25,8 @@ func (h *Host) modPHPSites(g gateway.Gateway, v gateway.Vhost, roots map[string]
 		h.Problems = append(h.Problems, fmt.Sprintf("%s:%d: %s is left out: %v", v.File, v.Line, domain(v), err))
 		return nil
 	}
-	found, ok := roots[v.Root]
-	if !ok {
-		var err error
-		if found, err = wp.FindRoots(v.Root, g.User); err != nil {
-			h.Problems = append(h.Problems, fmt.Sprintf("look for WordPress in %s: %v", v.Root, err))
-		}
-		roots[v.Root] = found
-	}
 	var sites []Site
-	for _, root := range found {
+	for _, root := range h.look(v.Root, g.User, roots) {
 		base := strings.TrimSuffix(strings.TrimPrefix(root, strings.TrimSuffix(v.Root, "/")), "/")
 		if !plain.MatchString(base) {
 			h.Problems = append(h.Problems, fmt.Sprintf("%q is left out: its name could be taken for a command where it is shown", root))

@@ -3,6 +3,7 @@ package site
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -72,17 +73,34 @@ func within(path, dir string) bool {
 
 // nest notes which sites lie within others.
 func nest(sites []*Site) {
+	type named struct {
+		root        string
+		site, order int
+	}
+	var all []named
 	roots := make([][]string, len(sites))
 	for i, s := range sites {
 		roots[i] = s.Roots()
+		for _, r := range roots[i] {
+			all = append(all, named{r, i, len(all)})
+		}
 	}
+	byRoot := slices.Clone(all)
+	slices.SortFunc(byRoot, func(a, b named) int { return strings.Compare(a.root, b.root) })
 	for i, outer := range sites {
-		for j := range sites {
-			for _, root := range roots[j] {
-				if i != j && root != outer.Root && slices.ContainsFunc(roots[i], func(r string) bool { return within(root, r) }) {
-					outer.inner = append(outer.inner, root)
+		found := map[int]bool{} // by order
+		for _, r := range roots[i] {
+			for _, prefix := range []string{r, strings.TrimSuffix(r, "/") + string(os.PathSeparator)} {
+				at, _ := slices.BinarySearchFunc(byRoot, prefix, func(n named, p string) int { return strings.Compare(n.root, p) })
+				for ; at < len(byRoot) && strings.HasPrefix(byRoot[at].root, prefix) && within(byRoot[at].root, r); at++ {
+					if n := byRoot[at]; n.site != i && n.root != outer.Root {
+						found[n.order] = true
+					}
 				}
 			}
+		}
+		for _, n := range slices.Sorted(maps.Keys(found)) {
+			outer.inner = append(outer.inner, all[n].root)
 		}
 	}
 }

@@ -23,7 +23,6 @@ import (
 	"wpmend/agent/gateway"
 	"wpmend/php/fpm"
 	"wpmend/php/process"
-	"wpmend/wp"
 )
 
 // Site is one WordPress installation with all that serves it.
@@ -79,26 +78,23 @@ type Host struct {
 	Problems []string `json:"-"` // what could not be read, in words
 
 	unmatched []string // addresses that a vhost asks and where no known pool listens
+	eye       *Eye     // that looks; nil: all is looked at each time
 }
 
 // Discover asks the running servers and joins their answers with what was
 // remembered of servers that do not run now. include limits it to some roots.
 func Discover(ctx context.Context, remembered Host, include func(root string) bool) (Host, error) {
-	procs, err := process.List()
-	if err != nil {
-		return Host{}, fmt.Errorf("list processes: %w", err)
-	}
-	var h Host
-	gateways, problems := gateway.Discover(ctx, procs)
-	masters, more := fpm.Discover(procs)
-	for _, p := range append(problems, more...) {
-		h.Problems = append(h.Problems, p.Error())
-	}
-	h.Gateways = withRemembered(gateways, there(remembered.Gateways, func(g gateway.Gateway) []string { return []string{g.Binary, g.Config} }),
+	h, _, err := new(Eye).Discover(ctx, remembered, include, "")
+	return h, err
+}
+
+// discover joins what runs with what is remembered.
+func (h *Host) discover(gateways []gateway.Gateway, masters []fpm.Master, remembered Host, include func(root string) bool) {
+	h.Gateways = withRemembered(gateways, there(remembered.Gateways, filesOfGateway),
 		func(g gateway.Gateway) string { return g.Binary + "\x00" + g.Config + "\x00" + g.Prefix },
 		func(g gateway.Gateway) gateway.Gateway { g.Process = process.Process{}; return g })
 	config := func(m fpm.Master) string { return m.Config }
-	h.Masters = withRemembered(masters, there(remembered.Masters, func(m fpm.Master) []string { return []string{m.Binary, m.Config} }), config,
+	h.Masters = withRemembered(masters, there(remembered.Masters, filesOfMaster), config,
 		func(m fpm.Master) fpm.Master { m.Process = process.Process{}; return m })
 	asked := len(h.Problems)
 	h.join(include)
@@ -109,8 +105,11 @@ func Discover(ctx context.Context, remembered Host, include func(root string) bo
 		h.join(include)
 	}
 	h.Problems = append(h.Problems, h.unmatched...)
-	return h, nil
 }
+
+func filesOfGateway(g gateway.Gateway) []string { return []string{g.Binary, g.Config} }
+
+func filesOfMaster(m fpm.Master) []string { return []string{m.Binary, m.Config} }
 
 // withRemembered adds to running what was remembered and does not run now.
 func withRemembered[T any](running, remembered []T, key func(T) string, stopped func(T) T) []T {
@@ -160,7 +159,7 @@ func (h *Host) join(include func(string) bool) {
 	}
 	byRoot := map[owned]*Site{}
 	var order []*Site
-	roots := map[string][]string{}
+	roots := map[docroot]*looked{}
 	for _, g := range h.Gateways {
 		bare := g
 		bare.Vhosts = nil
@@ -177,7 +176,7 @@ func (h *Host) join(include func(string) bool) {
 				if include != nil && !include(s.Root) {
 					continue
 				}
-				s.Core, s.Version = h.core(s)
+				s.Core, s.Version = h.core(s, roots)
 				s.Gateway, s.Vhosts = bare, []gateway.Vhost{v}
 				byRoot[here] = &s
 				order = append(order, &s)
@@ -203,14 +202,14 @@ func (s *Site) meet(other Site, v gateway.Vhost) {
 }
 
 // sitesOf lists the WordPress roots that v serves through FastCGI.
-func (h *Host) sitesOf(v gateway.Vhost, pools map[fpm.Address]Served, roots map[string][]string) []Site {
+func (h *Host) sitesOf(v gateway.Vhost, pools map[fpm.Address]Served, roots map[docroot]*looked) []Site {
 	loc, ok := v.Location("/index.php")
 	if !ok {
 		return nil
 	}
-	docroot := v.Root
+	dir := v.Root
 	if loc.Root != "" {
-		docroot = loc.Root
+		dir = loc.Root
 	}
 	p, ok := poolOf(loc, pools)
 	if !ok {
@@ -219,26 +218,19 @@ func (h *Host) sitesOf(v gateway.Vhost, pools map[fpm.Address]Served, roots map[
 			return nil
 		}
 	}
-	uid, gid, err := h.user(p, docroot)
+	uid, gid, err := h.user(p, dir)
 	if err != nil {
 		h.Problems = append(h.Problems, err.Error())
 		return nil
 	}
-	found, ok := roots[docroot]
-	if !ok {
-		if found, err = wp.FindRoots(docroot, uid); err != nil {
-			h.Problems = append(h.Problems, fmt.Sprintf("look for WordPress in %s: %v", docroot, err))
-		}
-		roots[docroot] = found
-	}
 	var sites []Site
-	for _, root := range found {
-		base := strings.TrimSuffix(strings.TrimPrefix(root, strings.TrimSuffix(docroot, "/")), "/")
+	for _, root := range h.look(dir, uid, roots) {
+		base := strings.TrimSuffix(strings.TrimPrefix(root, strings.TrimSuffix(dir, "/")), "/")
 		if !plain.MatchString(base) {
 			h.Problems = append(h.Problems, fmt.Sprintf("%q is left out: its name could be taken for a command where it is shown", root))
 			continue
 		}
-		s := Site{ID: ID(root), Root: root, DocRoot: docroot, Base: base, Owner: uid, Group: gid,
+		s := Site{ID: ID(root), Root: root, DocRoot: dir, Base: base, Owner: uid, Group: gid,
 			Domain: domain(v) + base, Handler: FPM, Location: loc, Master: p.Master, Pool: p.Pool}
 		if inner, ok := v.Location(s.Script()); ok && inner.Match != loc.Match {
 			q, known := poolOf(inner, pools)
@@ -263,21 +255,31 @@ func (h *Host) sitesOf(v gateway.Vhost, pools map[fpm.Address]Served, roots map[
 // chooses them.
 var plain = regexp.MustCompile(`^[A-Za-z0-9._/-]*$`)
 
+// look lists the WordPress roots in a document root.
+func (h *Host) look(dir string, owner uint32, roots map[docroot]*looked) []string {
+	d := docroot{dir, owner}
+	l := roots[d]
+	if l == nil {
+		l = h.eye.folder(dir, owner)
+		roots[d] = l
+		if l.err != nil {
+			h.Problems = append(h.Problems, fmt.Sprintf("look for WordPress in %s: %v", dir, l.err))
+		}
+	}
+	return l.roots
+}
+
 // core finds where the site's core lies, and its version.
-func (h *Host) core(s Site) (core, version string) {
-	t, err := wp.OpenTree(s.Root, s.Owner)
-	if err != nil {
-		h.Problems = append(h.Problems, fmt.Sprintf("open %s: %v", s.Root, err))
-		return "", ""
+func (h *Host) core(s Site, roots map[docroot]*looked) (dir, version string) {
+	d := docroot{s.DocRoot, s.Owner}
+	if roots[d] == nil { // the pool that serves the root is another than the document root's
+		roots[d] = h.eye.folder(d.dir, d.owner)
 	}
-	defer t.Close()
-	if core, err = wp.FindCore(t); err == nil {
-		version, err = wp.Version(t, core)
+	c := roots[d].core(s.Root, s.Owner)
+	if c.problem != "" {
+		h.Problems = append(h.Problems, c.problem)
 	}
-	if err != nil {
-		h.Problems = append(h.Problems, fmt.Sprintf("version of %s: %v", s.Root, err))
-	}
-	return core, version
+	return c.dir, c.version
 }
 
 // domain is the vhost's first plain name; a vhost without one is named after its file.

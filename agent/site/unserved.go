@@ -97,7 +97,7 @@ func asksHere(l gateway.PHPLocation) bool {
 // user is whom a site belongs to: its pool's user, or without a pool whoever owns its files.
 func (h *Host) user(p Served, dir string) (uid, gid uint32, err error) {
 	if p.Pool.Name != "" {
-		if uid, gid, err = p.Pool.User(); err != nil {
+		if uid, gid, err = p.Pool.UserOf(h.users()); err != nil {
 			err = fmt.Errorf("pool %s of %s: %w", p.Pool.Name, p.Master.Config, err)
 		}
 		return uid, gid, err
@@ -137,8 +137,8 @@ func (h *Host) unserved(s *Site) {
 	for _, p := range running {
 		s.Elsewhere = append(s.Elsewhere, p.Pool.Listen())
 	}
-	s.Candidate = candidate(*s, running)
-	if uid, gid, err := s.Candidate.Pool.User(); s.Owner == 0 && s.Candidate.Pool.Name != "" && err == nil {
+	s.Candidate = candidate(*s, running, h.users())
+	if uid, gid, err := s.Candidate.Pool.UserOf(h.users()); s.Owner == 0 && s.Candidate.Pool.Name != "" && err == nil {
 		s.Owner, s.Group = uid, gid // root's own files, as a package or a deploy leaves them
 	}
 }
@@ -152,12 +152,12 @@ const (
 )
 
 // candidate is the pool that most speaks for, if no other is its equal.
-func candidate(s Site, pools []Served) Served {
+func candidate(s Site, pools []Served, users *fpm.Users) Served {
 	var best Served
 	most, equals := 0, 0
 	for _, p := range pools {
 		points := 0
-		uid, _, err := p.Pool.User()
+		uid, _, err := p.Pool.UserOf(users)
 		if err != nil {
 			continue // a pool of root's is nobody's
 		}

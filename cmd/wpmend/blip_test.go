@@ -160,7 +160,7 @@ func TestRunBlips(t *testing.T) {
 	if long {
 		sites, rounds, rate = 50, 1000, 0.01
 	}
-	s := newStage(t, lab.Options{Plugins: 2, Sites: sites, MaxChildren: 2}, `watch.every = "1s"`)
+	s := newStage(t, lab.Options{Plugins: 2, Sites: sites, MaxChildren: 2}, `watch.every = "1s"`, `watch.rate = 1000`)
 	v := s.serve()
 	var asked, blips atomic.Int64
 	before := make([]lab.Snapshot, sites)

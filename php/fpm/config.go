@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -151,6 +152,7 @@ func (l *loader) include(pattern string, depth int) error {
 func (l *loader) absoluteListens() error {
 	for i := range l.pools {
 		p := &l.pools[i]
+		p.Directives = slices.Clone(p.Directives) // append left room for as many again
 		for j := range p.Directives {
 			d := &p.Directives[j]
 			if d.Key != "listen" || d.Value == "" || strings.HasPrefix(d.Value, "/") || strings.Contains(d.Value, ":") ||

@@ -22,28 +22,7 @@ const (
 // Discover finds the running masters and reads their configuration. What carries a master's title but does not speak
 // for the host, and what cannot be read, is an error that names it; the others are found all the same.
 func Discover(procs []process.Process) ([]Master, []error) {
-	titled := map[int]string{}
-	for _, p := range procs {
-		if config, ok := configOf(p); ok {
-			titled[p.PID] = config
-		}
-	}
-	var masters []Master
-	var errs []error
-	for _, p := range procs {
-		config, ok := titled[p.PID]
-		// A worker carries its master's title until it has written its own.
-		if !ok || titled[p.PPID] == config {
-			continue
-		}
-		m, private, err := discover(p, config)
-		switch {
-		case err != nil:
-			errs = append(errs, fmt.Errorf("php-fpm master %d (%s): %w", p.PID, config, err))
-		case !private:
-			masters = append(masters, m)
-		}
-	}
+	masters, _, errs := new(Known).Discover(procs)
 	return masters, errs
 }
 
@@ -63,16 +42,16 @@ func configOf(p process.Process) (string, bool) {
 	return config, true
 }
 
-func discover(p process.Process, config string) (m Master, private bool, err error) {
+func discover(p process.Process, config string) (m Master, files []string, private bool, err error) {
 	if err := p.SpeaksForHost(); err != nil {
-		return Master{}, false, err
+		return Master{}, nil, false, err
 	}
 	// The title is cut where the arguments and the environment had ended.
 	if !strings.HasSuffix(p.Argv[0], ")") {
-		return Master{}, false, fmt.Errorf("its title %q is cut short, so its configuration is unknown", p.Argv[0])
+		return Master{}, nil, false, fmt.Errorf("its title %q is cut short, so its configuration is unknown", p.Argv[0])
 	}
 	if isPrivate(config) {
-		return Master{}, true, nil
+		return Master{}, nil, true, nil
 	}
 	m = Master{Process: p, Binary: p.Exe, Config: config}
 	if strings.HasSuffix(p.Unit, ".service") {
@@ -81,13 +60,13 @@ func discover(p process.Process, config string) (m Master, private bool, err err
 		defer cancel()
 		m.Args, m.Env = askUnit(ctx, p.Unit)
 	}
-	if m, err = loadWith(m); err != nil {
-		return Master{}, false, err
+	if m, files, err = loadNoting(m); err != nil {
+		return Master{}, nil, false, err
 	}
 	if v, _ := get(m.Global, "error_log"); m.ErrorLog == "" && v != "syslog" {
 		m.ErrorLog = stderrFile(p.PID)
 	}
-	return m, false, nil
+	return m, files, false, nil
 }
 
 func isPrivate(config string) bool {

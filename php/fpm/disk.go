@@ -112,15 +112,20 @@ func Load(binary, config string) (Master, error) {
 
 // loadWith reads m.Config again; what else is known of m stays.
 func loadWith(m Master) (Master, error) {
+	d := &disk{binary: m.Binary, args: m.Args}
+	return loadFrom(d, d, m)
+}
+
+// loadFrom reads m.Config from a source that stands before the disk.
+func loadFrom(d *disk, from source, m Master) (Master, error) {
 	if !filepath.IsAbs(m.Config) {
 		return Master{}, fmt.Errorf("the configuration %q is not an absolute path", m.Config)
 	}
-	from := &disk{binary: m.Binary, args: m.Args}
 	global, pools, err := load(from, m.Config)
 	if err != nil {
 		return Master{}, fmt.Errorf("read the configuration of PHP-FPM: %w", err)
 	}
-	m.Global, m.Pools, m.Prefix = global, pools, from.asked
+	m.Global, m.Pools, m.Prefix = global, pools, d.asked
 	m.ErrorLog = errorLog(global)
 	return m, nil
 }

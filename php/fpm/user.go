@@ -9,15 +9,18 @@ import (
 
 // User is the user and the group that the pool's workers run as, by the rules of fpm_unix_conf_wp: digits are an id;
 // without a group it is the user's own. A pool that runs as root is an error: no site's code runs as root.
-func (p Pool) User() (uid, gid uint32, err error) {
-	uid, gid, err = p.user()
+func (p Pool) User() (uid, gid uint32, err error) { return p.UserOf(nil) }
+
+// UserOf is User, for many pools: by what is known of the host's users; nil: nothing.
+func (p Pool) UserOf(known *Users) (uid, gid uint32, err error) {
+	uid, gid, err = p.user(known)
 	if err != nil {
 		return 0, 0, fmt.Errorf("pool %s: %w", p.Name, err)
 	}
 	return uid, gid, nil
 }
 
-func (p Pool) user() (uid, gid uint32, err error) {
+func (p Pool) user(known *Users) (uid, gid uint32, err error) {
 	name, _ := p.Get("user")
 	if name == "" {
 		return 0, 0, errors.New("no user is set")
@@ -27,8 +30,8 @@ func (p Pool) user() (uid, gid uint32, err error) {
 		if uid, err = parseID(name); err != nil {
 			return 0, 0, fmt.Errorf("user %s: %w", name, err)
 		}
-		account, err = user.LookupId(strconv.FormatUint(uint64(uid), 10))
-	} else if account, err = user.Lookup(name); err == nil {
+		account, err = known.numbered(strconv.FormatUint(uint64(uid), 10))
+	} else if account, err = known.named(name); err == nil {
 		uid, err = parseID(account.Uid)
 	}
 	if err != nil && !(isID(name) && account == nil) {
@@ -42,9 +45,9 @@ func (p Pool) user() (uid, gid uint32, err error) {
 	case isID(group):
 		gid, err = parseID(group)
 	case group != "":
-		var g *user.Group
-		if g, err = user.LookupGroup(group); err == nil {
-			gid, err = parseID(g.Gid)
+		var id string
+		if id, err = known.group(group); err == nil {
+			gid, err = parseID(id)
 		}
 	case account != nil:
 		gid, err = parseID(account.Gid)

@@ -16,8 +16,10 @@ import (
 )
 
 const (
-	tick       = 10 * time.Millisecond // of /proc/PID/stat: USER_HZ is 100 on Linux
-	settle     = 10 * time.Second
+	tick   = 10 * time.Millisecond // of /proc/PID/stat: USER_HZ is 100 on Linux
+	settle = 10 * time.Second
+	// fresh is how long files are read again because they may be written at this very moment.
+	fresh      = 3 * time.Second
 	startLimit = 5 * time.Minute
 )
 
@@ -62,6 +64,7 @@ func measureHost(sites int, idle time.Duration, binary string, visits float64) e
 	if err := h.start(); err != nil {
 		return err
 	}
+	time.Sleep(fresh)
 	log, err := os.Create(base + "/wpmend.log")
 	if err != nil {
 		return err
