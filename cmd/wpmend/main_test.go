@@ -148,9 +148,14 @@ func (s *stage) command(args ...string) *exec.Cmd {
 
 func wpmend(args ...string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe", args...)
-	cmd.Env = append(os.Environ(), asWpmend+"=wpmend")
+	cmd.Env = environment()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	return cmd
+}
+
+// environment makes the test binary wpmend. With the race detector it would take a second to end.
+func environment() []string {
+	return append(os.Environ(), asWpmend+"=wpmend", "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0")
 }
 
 // result is what a call of wpmend gave.

@@ -47,7 +47,7 @@ func (w wedging) Done() <-chan struct{} {
 func (h *hardened) byName(args ...string) (string, int) {
 	h.t.Helper()
 	c := exec.Command("/usr/bin/wpmend", args...)
-	c.Env = append(os.Environ(), asWpmend+"=wpmend")
+	c.Env = environment()
 	var out bytes.Buffer
 	c.Stdout, c.Stderr = &out, &out
 	err := c.Run()
@@ -74,7 +74,7 @@ func (h *hardened) untilStatus(words string) {
 func TestService(t *testing.T) {
 	t.Parallel()
 	if !lab.InSystemd(t, lab.SystemdOptions{Files: map[string]string{
-		"/etc/systemd/system/" + hardUnit + ".d/test.conf": "[Service]\nEnvironment=" + asWpmend + "=wpmend WPMEND_TEST_WEDGE=" + wedge + "\nWatchdogSec=3s\nTimeoutStopSec=20s\n",
+		"/etc/systemd/system/" + hardUnit + ".d/test.conf": "[Service]\nEnvironment=" + asWpmend + "=wpmend WPMEND_TEST_WEDGE=" + wedge + "\nWatchdogSec=3s\nRestartSec=100ms\nTimeoutStopSec=20s\n",
 	}}) {
 		return
 	}
@@ -285,7 +285,7 @@ func (h *hardened) wantInterrupted(n int) {
 func (h *hardened) nowhere() {
 	h.t.Helper()
 	c := exec.Command("unshare", "--mount", "sh", "-c", "mount -t tmpfs none /run/systemd && exec /usr/bin/wpmend service install")
-	c.Env = append(os.Environ(), asWpmend+"=wpmend")
+	c.Env = environment()
 	if said, _ := c.CombinedOutput(); c.ProcessState.ExitCode() != exitFailed || !strings.Contains(string(said), "systemd does not run here") {
 		h.t.Errorf("without systemd: %v\n%s", c.ProcessState, said)
 	}
