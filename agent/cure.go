@@ -212,6 +212,7 @@ func (h *healing) try(ctx context.Context, changes []journal.Change) (done bool,
 	}
 	for _, c := range changes {
 		h.event("%s", c.What)
+		h.agent.log.Info("changing the site", "site", h.site.Domain, "incident", h.id(), "change", c.What, "why", c.Why)
 	}
 	applied, verified, err := h.agent.apply(ctx, h.look, changes)
 	for _, c := range applied {

@@ -201,6 +201,7 @@ func TestService(t *testing.T) {
 	h.wantSaid(exitDone, "started", "service", "start")
 	h.until("the plugin's end", 90*time.Second, h.healed(1))
 	h.wantSnapshot(without(failing, lab.Slug(5)))
+	h.told()
 	h.json("disable", h.domain(), "plugin:"+lab.Slug(2)).exits(exitDone)
 	for _, words := range []string{"Undo with: wpmend incidents undo", "mv ", lab.Slug(5), "Undo with: wpmend enable " + h.id() + " plugin:" + lab.Slug(2)} {
 		h.wantSaid(exitDone, words, "service", "status")
@@ -315,6 +316,20 @@ func (h *hardened) fields() {
 		}
 	}
 	h.t.Errorf("no entry says what is watched:\n%s", out)
+}
+
+// told: who asks journald for an incident gets what was done, and why.
+func (h *hardened) told() {
+	h.t.Helper()
+	var list struct{ Incidents []history.Incident }
+	h.json("incidents").exits(exitDone).into(&list)
+	out, err := exec.Command("journalctl", "SITE="+h.domain(), "INCIDENT="+list.Incidents[0].ID, "--output=cat", "--output-fields=MESSAGE,CHANGE,WHY,STATE").CombinedOutput()
+	h.must(err)
+	for _, words := range []string{"changing the site", "switch off plugin:" + lab.Slug(5), "component-fault", "incident ended", "resolved"} {
+		if !strings.Contains(string(out), words) {
+			h.t.Errorf("journald says nothing of %q:\n%s", words, out)
+		}
+	}
 }
 
 // leaveHalfDone kills a search by renaming when a plugin is away.
