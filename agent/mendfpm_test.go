@@ -123,7 +123,7 @@ func TestStuckOfSharedPool(t *testing.T) {
 	t.Parallel()
 	h := &healing{agent: &Agent{}, look: &look{site: site.Site{ID: "a", Root: "/srv/a", Pool: fpm.Pool{Name: "www"}}}}
 	h.facts.Pool.Workers = []diagnose.Worker{{PID: os.Getpid(), Stuck: true}}
-	h.agent.sites.Store("/srv/a", h.site)
+	h.agent.sites.Store("/srv/a", &h.site)
 	if found := h.stuck(); len(found) != 1 {
 		t.Errorf("alone in its pool: %+v", found)
 	}
@@ -132,7 +132,7 @@ func TestStuckOfSharedPool(t *testing.T) {
 		t.Errorf("beside something that is no site: %+v", found)
 	}
 	h.facts.Pool.Workers = h.facts.Pool.Workers[:1]
-	h.agent.sites.Store("/srv/b", site.Site{ID: "b", Root: "/srv/b", Pool: fpm.Pool{Name: "www"}})
+	h.agent.sites.Store("/srv/b", &site.Site{ID: "b", Root: "/srv/b", Pool: fpm.Pool{Name: "www"}})
 	if found := h.stuck(); len(found) != 0 {
 		t.Errorf("in a shared pool: %+v", found)
 	}
@@ -140,7 +140,7 @@ func TestStuckOfSharedPool(t *testing.T) {
 	if found := h.stuck(); len(found) != 1 || h.lostPool() != "www" {
 		t.Errorf("all of the pool fail: %+v", found)
 	}
-	h.agent.sites.Store("/srv/c", site.Site{ID: "c", Root: "/srv/c", Pool: fpm.Pool{Name: "www"}})
+	h.agent.sites.Store("/srv/c", &site.Site{ID: "c", Root: "/srv/c", Pool: fpm.Pool{Name: "www"}})
 	if found := h.stuck(); len(found) != 0 || h.lostPool() != "" {
 		t.Errorf("all that were asked fail: %+v", found)
 	}

@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -85,7 +87,7 @@ func (c *reader) enter(outer level, block []*directive) level {
 		}
 	}
 	if params != nil {
-		l.params = params
+		l.params = c.shared(params)
 	}
 	if hasError {
 		l.errorLogs = errorLogs
@@ -97,6 +99,20 @@ func (c *reader) enter(outer level, block []*directive) level {
 		l.index = index
 	}
 	return l
+}
+
+// shared is one copy of a list that a thousand vhosts include.
+func (c *reader) shared(params []Param) []Param {
+	var key strings.Builder
+	for _, p := range params {
+		fmt.Fprintf(&key, "%q %q %t\n", p.Name, p.Value, p.IfNotEmpty)
+	}
+	known, ok := c.lists[key.String()]
+	if !ok {
+		known = slices.Clone(params)
+		c.lists[key.String()] = known
+	}
+	return known
 }
 
 // absolute completes a path as ngx_conf_full_name does, with the prefix. A path that begins with a variable stands

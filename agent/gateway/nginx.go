@@ -22,6 +22,7 @@ type reader struct {
 	host
 	upstreams map[string]upstream
 	maps      map[string]Map
+	lists     map[string][]Param // by what they say
 }
 
 // ParseNginx reads what `nginx -T` printed. prefix is the folder that relative paths start from (-p, else the one
@@ -41,7 +42,7 @@ func readNginx(text []byte, h host) (Gateway, *dump, error) {
 	if err != nil {
 		return Gateway{}, nil, fmt.Errorf("read the nginx configuration: %w", err)
 	}
-	c := &reader{dump: d, host: h, upstreams: map[string]upstream{}, maps: map[string]Map{}}
+	c := &reader{dump: d, host: h, upstreams: map[string]upstream{}, maps: map[string]Map{}, lists: map[string][]Param{}}
 	g := Gateway{Kind: "nginx", Config: d.main.path, Prefix: trimSlash(h.prefix), Version: h.version}
 	top, err := d.flatKnown(d.main.body)
 	if err != nil {

@@ -184,6 +184,7 @@ func (h *Host) join(include func(string) bool) {
 		}
 	}
 	nest(order)
+	h.Sites = make([]Site, 0, len(order))
 	for _, s := range order {
 		h.Sites = append(h.Sites, *s)
 	}

@@ -13,6 +13,8 @@ type folder struct {
 	files   map[string][]*followed // by their names in it
 	watched bool
 	heard   bool // since the last look
+	deaf    int  // looks for which it is not believed to tell of everything
+	part    int  // its place among those that are looked at by turns
 }
 
 // enter puts a file into its folder.
@@ -24,7 +26,7 @@ func (f *Follower) enter(x *followed) {
 	dir = filepath.Clean(dir)
 	d := f.folders[dir]
 	if d == nil {
-		d = &folder{path: dir, files: map[string][]*followed{}}
+		d = &folder{path: dir, files: map[string][]*followed{}, part: len(f.folders)}
 		f.folders[dir] = d
 		f.watch(d)
 	}

@@ -16,7 +16,8 @@ import (
 type pace struct {
 	settle  time.Duration // between the first news and the reading: what is written together is read together
 	gap     time.Duration // after a turn
-	poll    time.Duration // between two looks at every file, for those of which no news come
+	poll    time.Duration // between two looks at the files of which no news come
+	parts   int           // looks until every file of a folder that tells of itself was looked at, too
 	file    int64         // bytes read of one file in a turn
 	turn    int64         // bytes read in a turn
 	backlog int64         // bytes that a file may be ahead; what is more is skipped
@@ -26,8 +27,8 @@ type pace struct {
 	files   int
 }
 
-var usualPace = pace{settle: 10 * time.Millisecond, gap: 50 * time.Millisecond, poll: 2 * time.Second,
-	file: 1 << 20, turn: 16 << 20, backlog: 8 << 20, idle: time.Minute, open: 1024, folders: 4096, files: 20_000}
+var usualPace = pace{settle: 10 * time.Millisecond, gap: 50 * time.Millisecond, poll: 2 * time.Second, parts: 30,
+	file: 1 << 20, turn: 16 << 20, backlog: 8 << 20, idle: time.Minute, open: 1024, folders: 16_384, files: 50_000}
 
 const (
 	// chunk is what one read takes; all files share the buffer.
@@ -54,6 +55,7 @@ type Follower struct {
 	mu      sync.Mutex
 	files   map[string]*followed
 	folders map[string]*folder
+	looks   int
 	queue   []*followed // to be read, first come first served
 	opened  int
 	buffer  []byte
@@ -124,7 +126,7 @@ func (f *Follower) Run(ctx context.Context) {
 			return
 		case <-resume:
 		case <-poll.C:
-			f.look(time.Now())
+			f.lookOn(time.Now())
 		case e, ok := <-events:
 			if ok {
 				f.heard(e)
@@ -224,24 +226,50 @@ func (f *Follower) turn(now time.Time) {
 func (f *Follower) look(now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, x := range f.files {
-		if x.tail.File != nil && now.Sub(x.news) > f.pace.idle {
-			f.shut(x)
-		}
-		switch {
-		case x.seen != seen(x.path):
-			f.enqueue(x)
-			if d := x.folder; d.watched && !d.heard {
-				f.unwatch(d) // its path may lead elsewhere by now
-			}
-		case x.old.File != nil, x.tail.File != nil && x.seen == errlog.Mark{}:
-			f.enqueue(x) // a renamed file makes no news under its old name
-		}
-	}
 	for _, d := range f.folders {
-		d.heard = false
-		f.watch(d)
+		f.lookInto(d, now, true)
 	}
+}
+
+// lookOn is look, but of the files of a folder that tells of itself only those are
+// looked at that are open, and the others once in so many times: there are thousands.
+func (f *Follower) lookOn(now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.looks++
+	for _, d := range f.folders {
+		f.lookInto(d, now, !d.watched || d.deaf > 0 || (d.part+f.looks)%f.pace.parts == 0)
+	}
+}
+
+func (f *Follower) lookInto(d *folder, now time.Time, all bool) {
+	d.deaf = max(d.deaf-1, 0)
+	missed := false
+	for _, named := range d.files {
+		for _, x := range named {
+			if !all && x.tail.File == nil && x.old.File == nil {
+				continue
+			}
+			if x.tail.File != nil && now.Sub(x.news) > f.pace.idle {
+				f.shut(x)
+			}
+			switch {
+			case x.seen != seen(x.path):
+				f.enqueue(x)
+				missed = true
+			case x.old.File != nil, x.tail.File != nil && x.seen == errlog.Mark{}:
+				f.enqueue(x) // a renamed file makes no news under its old name
+			}
+		}
+	}
+	if missed && d.watched && !d.heard {
+		f.unwatch(d) // its path may lead elsewhere by now
+		d.deaf = f.pace.parts
+	}
+	if all {
+		d.heard = false
+	}
+	f.watch(d)
 }
 
 func (f *Follower) close() {

@@ -18,8 +18,9 @@ import (
 const (
 	tick   = 10 * time.Millisecond // of /proc/PID/stat: USER_HZ is 100 on Linux
 	settle = 10 * time.Second
-	// fresh is how long files are read again because they may be written at this very moment.
-	fresh      = 3 * time.Second
+	// fresh is how long folders are looked through again because somebody may be at work there; those of a real host are
+	// older.
+	fresh      = 65 * time.Second
 	startLimit = 5 * time.Minute
 )
 
