@@ -82,7 +82,7 @@ func (h *healing) touch(ctx context.Context, describe func(remedy.Touch) (journa
 func (h *healing) lostPool() string {
 	known := []site.Site{h.site}
 	h.agent.sites.Range(func(_, v any) bool {
-		s := v.(site.Site)
+		s := *v.(*site.Site)
 		if s.ID != h.site.ID && s.Pool.Name == h.site.Pool.Name && s.Master.Config == h.site.Master.Config {
 			known = append(known, s)
 		}
