@@ -19,7 +19,7 @@ import (
 // agent nor each other.
 var rooms = map[string][]string{
 	"cmd/wpmend":             {"agent", "agent/bisect", "agent/config", "agent/diagnose", "agent/history", "agent/lock", "agent/probe", "agent/report", "agent/site", "agent/supervisor", "packaging", "php/fpm", "php/ini", "php/transient"},
-	"agent":                  {"agent/bisect", "agent/config", "agent/diagnose", "agent/evidence", "agent/gateway", "agent/history", "agent/journal", "agent/lock", "agent/probe", "agent/redact", "agent/remedy", "agent/report", "agent/shadow", "agent/site", "agent/watch", "php/fpm", "php/ini", "php/process", "wp"},
+	"agent":                  {"agent/bisect", "agent/config", "agent/diagnose", "agent/evidence", "agent/gateway", "agent/history", "agent/journal", "agent/lock", "agent/policy", "agent/probe", "agent/redact", "agent/remedy", "agent/report", "agent/shadow", "agent/site", "agent/watch", "php/fpm", "php/ini", "php/process", "wp"},
 	"agent/bisect":           {},
 	"agent/config":           {"php", "wp"},
 	"agent/diagnose":         {"agent/gateway", "agent/probe", "php/errlog", "wp"},
@@ -28,6 +28,7 @@ var rooms = map[string][]string{
 	"agent/history":          {"agent/diagnose", "agent/journal"},
 	"agent/journal":          {"wp"},
 	"agent/lock":             {},
+	"agent/policy":           {},
 	"agent/probe":            {"agent/gateway", "agent/site", "php/errlog", "php/fcgi", "php/fpm", "wp"},
 	"agent/redact":           {},
 	"agent/report":           {"agent/diagnose", "agent/history", "agent/redact"},
@@ -55,7 +56,7 @@ var rooms = map[string][]string{
 }
 
 // pure packages take values and return values: no clock, disk, network or process.
-var pure = []string{"agent/bisect", "agent/diagnose"}
+var pure = []string{"agent/bisect", "agent/diagnose", "agent/policy"}
 
 const (
 	module   = "wpmend"
