@@ -40,7 +40,7 @@ location ~* \.(css|js|svg|jpe?g)$ { expires max; access_log off; }`, "/etc/nginx
 }
 
 func BenchmarkParseNginx(b *testing.B) {
-	for _, n := range []int{1, 10, 100, 1000} {
+	for _, n := range []int{1, 10, 100, 1000, 5000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			text := hosting(b, n)
 			b.SetBytes(int64(len(text)))

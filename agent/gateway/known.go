@@ -55,7 +55,7 @@ type asking struct {
 	same        bool
 }
 
-// of gives the known answer of a master, or asks it. ask names all files that it depends on; none: it is not to be kept.
+// of gives the known answer of a master, or asks it. ask names all files that it depends on; none: that is not known.
 func (a *asking) of(p process.Process, ask func() (g Gateway, files []string, err error)) (Gateway, error) {
 	now := time.Now()
 	if known, ok := a.known[worker{p.PID, p.Start}]; ok && now.Before(known.until) && known.host == a.hostname && slices.Equal(known.argv, p.Argv) && known.files.Same() {
@@ -64,16 +64,21 @@ func (a *asking) of(p process.Process, ask func() (g Gateway, files []string, er
 		return known.gateway, nil
 	}
 	g, files, err := ask()
-	if known, ok := a.known[worker{p.PID, p.Start}]; ok && err == nil && alike(g, known.gateway) {
+	if err != nil { // if it was known before, there is one less now
+		return g, err
+	}
+	if known, ok := a.known[worker{p.PID, p.Start}]; ok && alike(g, known.gateway) {
 		g = known.gateway
 		g.Process = p
 	} else {
 		a.same = false
 	}
-	if err == nil && len(files) > 0 {
-		a.next[worker{p.PID, p.Start}] = answered{g, p.Argv, a.hostname, stamp.Take(append(files, p.Exe), now), now.Add(trust)}
+	var stamped stamp.Set // of nothing: it is asked again
+	if len(files) > 0 {
+		stamped = stamp.Take(append(files, p.Exe), now)
 	}
-	return g, err
+	a.next[worker{p.PID, p.Start}] = answered{g, p.Argv, a.hostname, stamped, now.Add(trust)}
+	return g, nil
 }
 
 // alike compares what two answers say.

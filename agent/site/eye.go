@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"maps"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"time"
 
@@ -41,6 +42,8 @@ type Eye struct {
 	asked []string // the servers' own problems
 	known bool     // host is what is there, if nothing changed
 	since time.Time
+
+	forgotten bool // what was given last is not to be given again
 }
 
 // docroot is a document root by whom its PHP runs as.
@@ -90,6 +93,10 @@ func (e *Eye) Discover(ctx context.Context, remembered Host, include func(root s
 	h.discover(gateways, masters, remembered, include)
 	h.eye = nil
 	e.stamp()
+	if sameGateways && sameMasters && reflect.DeepEqual(h.Sites, e.host.Sites) && slices.Equal(h.Problems, e.host.Problems) && len(h.Masters) == len(e.host.Masters) && len(h.Gateways) == len(e.host.Gateways) && !e.forgotten {
+		return e.host, true, nil
+	}
+	e.forgotten = false
 	e.host, e.known = h, len(h.unmatched) == 0 // else what installed pools and addresses there are counts, too
 	return h, false, nil
 }
@@ -103,7 +110,7 @@ func (h *Host) users() *fpm.Users {
 }
 
 // Forget makes the next discovery join all anew: other sites are meant.
-func (e *Eye) Forget() { e.known = false }
+func (e *Eye) Forget() { e.known, e.forgotten = false, true }
 
 // lookUp reads the list of users, if it has changed.
 func (e *Eye) lookUp() (same bool) {

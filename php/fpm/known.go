@@ -60,8 +60,7 @@ func (k *Known) Discover(procs []process.Process) (masters []Master, same bool, 
 		since := time.Now()
 		m, files, private, err := discover(p, config)
 		switch {
-		case err != nil:
-			same = false
+		case err != nil: // if it was known before, there is one less now
 			errs = append(errs, fmt.Errorf("php-fpm master %d (%s): %w", p.PID, config, err))
 		case !private:
 			if old, ok := before[id]; ok && alike(m, old.master) {

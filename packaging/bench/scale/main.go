@@ -37,6 +37,7 @@ func run() error {
 	idle := flag.Duration("idle", time.Minute, "how long each is measured while nothing happens")
 	binary := flag.String("wpmend", "", "the wpmend to be measured; built from this checkout if empty")
 	visits := flag.Float64("visits", 0, "visitors' requests a second, spread over half of the sites")
+	soak := flag.Int("soak", 0, "bring about so many incidents on each host as well, at most five a site, and measure again")
 	flag.Parse()
 	if os.Geteuid() != 0 {
 		return errors.New("it needs root")
@@ -46,7 +47,7 @@ func run() error {
 		if err != nil {
 			return err
 		}
-		return measureHost(sites, *idle, *binary, *visits)
+		return measureHost(sites, *idle, *binary, *visits, *soak)
 	}
 	dir, err := os.MkdirTemp("", "wpmend-scale-")
 	if err != nil {
@@ -64,7 +65,7 @@ func run() error {
 	}
 	printHead(os.Stdout)
 	for n := range strings.SplitSeq(*counts, ",") {
-		if err := inNamespaces(n, *idle, *binary, *visits); err != nil {
+		if err := inNamespaces(n, *idle, *binary, *visits, *soak); err != nil {
 			return fmt.Errorf("%s sites: %w", n, err)
 		}
 	}
@@ -73,8 +74,8 @@ func run() error {
 
 // inNamespaces runs this program for one host, out of everybody's sight: another wpmend on this machine would look at
 // its sites, and this one at others'.
-func inNamespaces(sites string, idle time.Duration, binary string, visits float64) error {
-	cmd := exec.Command("/proc/self/exe", "-idle", idle.String(), "-wpmend", binary, "-visits", fmt.Sprint(visits))
+func inNamespaces(sites string, idle time.Duration, binary string, visits float64, soak int) error {
+	cmd := exec.Command("/proc/self/exe", "-idle", idle.String(), "-wpmend", binary, "-visits", fmt.Sprint(visits), "-soak", fmt.Sprint(soak))
 	cmd.Env = append(os.Environ(), insideEnv+"="+strings.TrimSpace(sites))
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{

@@ -54,7 +54,7 @@ func (r row) print(to io.Writer) {
 }
 
 // measureHost builds a host, runs wpmend on it and prints its row.
-func measureHost(sites int, idle time.Duration, binary string, visits float64) error {
+func measureHost(sites int, idle time.Duration, binary string, visits float64, soak int) error {
 	h := &host{sites: sites}
 	if err := h.setUp(); err != nil {
 		return err
@@ -96,6 +96,11 @@ func measureHost(sites int, idle time.Duration, binary string, visits float64) e
 	}
 	r.debug(log.Name())
 	r.print(os.Stdout)
+	if soak > 0 {
+		if err := h.soak(&r, pid, soak); err != nil {
+			return fmt.Errorf("soak: %w", err)
+		}
+	}
 	if keep := os.Getenv("WPMEND_BENCH_LOG"); keep != "" {
 		text, err := os.ReadFile(log.Name())
 		if err != nil {
