@@ -44,6 +44,7 @@ type RunOptions struct {
 // Run watches every site by its logs and by scheduled probes, and heals what fails,
 // until ctx ends. What an interrupted run left is put back first.
 func (a *Agent) Run(ctx context.Context, o RunOptions) error {
+	thrifty()
 	report, err := a.Recover(ctx)
 	if ctx.Err() != nil {
 		return nil // the next start goes on

@@ -26,15 +26,15 @@ const (
 
 // row is one line of the table.
 type row struct {
-	sites            int
-	cold             usage // from the start until it watches
-	unchanged        usage // a discovery when nothing has changed
-	rss, pss, peak   int   // kB
-	idle             usage
-	probes           float64 // a second
-	fds, goroutines  int
-	busy             float64 // share of both that other work took of the machine meanwhile
-	threads, watches int
+	sites           int
+	cold            usage // from the start until it watches
+	unchanged       usage // a discovery when nothing has changed
+	rss, pss, peak  int   // kB
+	idle            usage
+	probes          float64 // a second
+	fds, goroutines int
+	busy            float64 // share of both that other work took of the machine meanwhile
+	threads         int
 }
 
 // usage is processor time, that of ended children included, and the time that went by.
