@@ -4,12 +4,13 @@
 //
 // Its invariant: it is append-only. One JSON file holds one incident; it is replaced
 // whole while the incident is open and never touched again once it has ended (that
-// it was undone later is a file of its own). The index is rebuilt on reading, so that
+// it was undone later, or is over by itself, is a file of its own). The index is rebuilt on reading, so that
 // the service and the command line can work side by side.
 package history
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"wpmend/agent/diagnose"
@@ -43,6 +44,20 @@ type Incident struct {
 	Advice   []string         `json:"advice"`
 	Versions []Version        `json:"versions,omitempty"`
 	Remedies []string         `json:"remedies,omitempty"` // those that were tried, in order
+	// Sites are the others of the same PHP-FPM pool that failed with it, of the same cause.
+	Sites []SiteRef `json:"sites,omitempty"`
+	// Reason is why it was escalated, as a word; "" where that is not known.
+	Reason string `json:"reason,omitempty"`
+	// After is the id of the escalated incident that this one goes on with.
+	After string `json:"after,omitempty"`
+	// Over is when the failure of an escalated one was seen to be over; zero: it may last.
+	Over time.Time `json:"over,omitzero"`
+}
+
+// Concerns reports whether the incident is of a site, given by its id, domain or root.
+func (i Incident) Concerns(site string) bool {
+	is := func(s SiteRef) bool { return site == s.ID || site == s.Domain || site == s.Root }
+	return is(i.Site) || slices.ContainsFunc(i.Sites, is)
 }
 
 // Version is one program that took part.

@@ -21,6 +21,7 @@ const (
 	MaxList = 10_000
 	suffix  = ".json"
 	undone  = ".undone.json"
+	over    = ".over.json"
 )
 
 // ErrUnknown is what an id without an incident gives.
@@ -57,13 +58,20 @@ func (s *Store) Clean() error {
 	return nil
 }
 
-// Open begins an incident: it gets its id and, unless it has one, its time.
+// Open begins an incident and writes it down; see [Begin].
 func (s *Store) Open(i Incident) (Incident, error) {
+	i = Begin(i)
+	return i, s.write(i)
+}
+
+// Begin gives an incident its id and, unless it has one, its time. It is not written
+// down before [Store.Save] or [Store.Close].
+func Begin(i Incident) Incident {
 	i.ID, i.State = ulid.Make().String(), Ongoing
 	if i.Opened.IsZero() {
 		i.Opened = now()
 	}
-	return i, s.write(i)
+	return i
 }
 
 // Save writes an open incident as it stands now.
@@ -135,6 +143,29 @@ func (s *Store) undo(was, i Incident) error {
 	return nil
 }
 
+// Over writes down, in words, that the failure of an escalated incident is over; once is
+// enough.
+func (s *Store) Over(id, what string) error {
+	i, err := s.read(id)
+	if err != nil {
+		return err
+	}
+	if i.State != Escalated {
+		return fmt.Errorf("incident %s is %s: only one that was escalated can be over", id, i.State)
+	}
+	if !i.Over.IsZero() {
+		return nil
+	}
+	data, err := json.MarshalIndent(Event{Time: now(), What: what}, "", "  ")
+	if err == nil {
+		err = journal.Save(s.dir, id+over, append(data, '\n'))
+	}
+	if err != nil {
+		return fmt.Errorf("write incident %s: %w", id, err)
+	}
+	return nil
+}
+
 func (s *Store) read(id string) (Incident, error) {
 	var i Incident
 	if err := s.load(id+suffix, &i); err != nil {
@@ -143,14 +174,22 @@ func (s *Store) read(id string) (Incident, error) {
 	if i.ID != id {
 		return Incident{}, &JunkError{File: s.path(id + suffix), Err: fmt.Errorf("its id is %q", i.ID)}
 	}
-	var e Event
-	if err := s.load(id+undone, &e); errors.Is(err, fs.ErrNotExist) {
-		return i, nil
-	} else if err != nil {
-		return Incident{}, err
+	for _, later := range []string{over, undone} {
+		var e Event
+		err := s.load(id+later, &e)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return Incident{}, err
+		}
+		if later == over {
+			i.Over = e.Time
+		} else {
+			i.State = Undone
+		}
+		i.Timeline = append(i.Timeline, e)
 	}
-	i.State = Undone
-	i.Timeline = append(i.Timeline, e)
 	return i, nil
 }
 
@@ -172,7 +211,7 @@ func (s *Store) ids() (ids []string, junk []error, err error) {
 	entries, err := os.ReadDir(s.dir)
 	for _, e := range entries {
 		name := e.Name()
-		if strings.HasPrefix(name, ".") || strings.HasSuffix(name, undone) {
+		if strings.HasPrefix(name, ".") || strings.HasSuffix(name, undone) || strings.HasSuffix(name, over) {
 			continue
 		}
 		id, ok := strings.CutSuffix(name, suffix)
@@ -187,10 +226,21 @@ func (s *Store) ids() (ids []string, junk []error, err error) {
 	return ids, junk, err
 }
 
+// begun is when an incident of this id was begun.
+func begun(id string) time.Time {
+	u, err := ulid.ParseStrict(id)
+	if err != nil {
+		return time.Time{}
+	}
+	return ulid.Time(u.Time())
+}
+
 // Filter says which incidents are wanted.
 type Filter struct {
 	Limit int    // 0: as many as [MaxList]
 	Site  string // its id, domain or root; "": every site
+	// Since leaves out, unread, what was written down first before it.
+	Since time.Time
 }
 
 // List gives the newest incidents, the newest first. What cannot be read is in the
@@ -205,7 +255,7 @@ func (s *Store) List(f Filter) ([]Incident, error) {
 		return found, fmt.Errorf("list incidents: %w", err)
 	}
 	for _, id := range ids {
-		if len(found) == f.Limit {
+		if len(found) == f.Limit || !f.Since.IsZero() && begun(id).Before(f.Since.Truncate(time.Millisecond)) {
 			break
 		}
 		i, err := s.read(id)
@@ -213,7 +263,7 @@ func (s *Store) List(f Filter) ([]Incident, error) {
 			junk = append(junk, err)
 			continue
 		}
-		if f.Site == "" || f.Site == i.Site.ID || f.Site == i.Site.Domain || f.Site == i.Site.Root {
+		if f.Site == "" || i.Concerns(f.Site) {
 			found = append(found, i)
 		}
 	}
