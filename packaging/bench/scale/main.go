@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -33,6 +34,7 @@ func main() {
 }
 
 func run() error {
+	runtime.LockOSThread() // a parent-death signal follows the thread that forked
 	counts := flag.String("sites", "1,100,1000,5000", "how many sites the hosts have")
 	idle := flag.Duration("idle", time.Minute, "how long each is measured while nothing happens")
 	binary := flag.String("wpmend", "", "the wpmend to be measured; built from this checkout if empty")
