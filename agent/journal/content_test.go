@@ -379,3 +379,35 @@ func TestSecretLines(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// The wpmend of before wrote the new content under the spare name itself, so its death may have left a part of it there.
+// That is nobody's save: recovery leaves what is served as it was.
+func TestPartOfAnEarlierVersion(t *testing.T) {
+	t.Parallel()
+	for _, part := range []string{"", "some"} {
+		p, ini := newTuned(t)
+		was := read(t, ini)
+		j := p.open(t)
+		c, err := j.Plan(p.tune())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := &work{Journal: j, change: c}
+		spare := filepath.Join(filepath.Dir(ini), w.spare(c.Steps[0]))
+		if part != "" {
+			part = string(c.Steps[0].File.After[:5])
+		}
+		if err := os.WriteFile(spare, []byte(part), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.open(t).Recover(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if now := read(t, ini); now != was {
+			t.Errorf("a part of %q: %s holds %q, was %q", part, ini, now, was)
+		}
+		if left := strays(t, filepath.Dir(ini)); len(left) > 0 {
+			t.Errorf("a part of %q: %q are left", part, left)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -195,6 +196,8 @@ func (w *work) tidied(s Step) (at *folder, now *held, err error) {
 	case err == nil && left == nil && cut == nil:
 		return at, now, nil
 	case err != nil, left == nil:
+	case left.unfinished(s.File):
+		err = x.drop()
 	case now == nil && s.File.After == nil && left.is(s.File.Before) && left.mode == s.File.Mode:
 		err = x.rename(x.spare, x.name, unix.RENAME_NOREPLACE)
 	case left.is(s.File.Before), left.is(s.File.After):
@@ -216,4 +219,11 @@ func (w *work) tidied(s Step) (at *folder, now *held, err error) {
 		return nil, nil, err
 	}
 	return s.now()
+}
+
+// unfinished tells what an earlier version was writing when it died: under the spare
+// name itself, root's and 0600 until it was whole. A file that is so anyway does not tell.
+func (h *held) unfinished(f *File) bool {
+	fresh := h.mode.UID == 0 && h.mode.Mode == 0o600
+	return fresh && (f.Mode.UID != 0 || f.Mode.Mode != 0o600) && (bytes.HasPrefix(f.After, h.data) || bytes.HasPrefix(f.Before, h.data))
 }
