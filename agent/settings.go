@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -12,7 +13,13 @@ import (
 // settings are a configuration in force, with what it says of each site asked for.
 type settings struct {
 	config.Config
-	sites sync.Map // what tells the site for a section → config.Config
+	sites sync.Map // root → *ofSite
+}
+
+// ofSite is what the configuration says of a site that a section knows by these words.
+type ofSite struct {
+	words string
+	config.Config
 }
 
 // Reconfigure puts another configuration in force, which must be valid. Work that has begun may still end under the
@@ -29,12 +36,17 @@ func (a *Agent) confOf(s site.Site) config.Config {
 	if len(in.Sites) == 0 && len(in.Owners) == 0 {
 		return in.Config
 	}
-	key := fmt.Sprintf("%d %s\x00%s", s.Owner, s.Root, strings.Join(names(s), "\x00"))
-	if known, ok := in.sites.Load(key); ok {
-		return known.(config.Config)
+	// One entry for each root, so that a site whose names change for months takes no more.
+	words := fmt.Sprintf("%d %s\x00%s", s.Owner, s.ID, strings.Join(names(s), "\x00"))
+	if known, ok := in.sites.Load(s.Root); ok && known.(*ofSite).words == words {
+		return known.(*ofSite).Config
 	}
-	c := in.Of(Who(s))
-	in.sites.Store(key, c)
+	who := Who(s)
+	c := in.Of(who)
+	// An owner without a login name may get one.
+	if who.Owner != strconv.FormatUint(uint64(s.Owner), 10) {
+		in.sites.Store(s.Root, &ofSite{words, c})
+	}
 	return c
 }
 

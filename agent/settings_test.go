@@ -44,6 +44,15 @@ func TestConfOf(t *testing.T) {
 	}
 	named.Vhosts = named.Vhosts[:1]
 	want("without the name", config.Suggest, config.Suggest, config.Heal)
+	for i := range 100 {
+		named.Vhosts = []gateway.Vhost{{Names: []string{fmt.Sprintf("%d.b.test", i)}}}
+		a.confOf(named)
+	}
+	kept := 0
+	a.settings.Load().sites.Range(func(any, any) bool { kept++; return true })
+	if kept != 2 {
+		t.Errorf("settings of %d sites are kept after one has changed its name 100 times, want 2: who has no login name yet is asked for again", kept)
+	}
 
 	var asking sync.WaitGroup
 	for range 4 {
