@@ -143,7 +143,7 @@ func Prepare(dir string) error {
 	}
 	real, err := filepath.EvalSymlinks(dir)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", dir, err) // it names no file when one on the way is no folder
 	}
 	for above := filepath.Dir(real); ; above = filepath.Dir(above) {
 		var st unix.Stat_t

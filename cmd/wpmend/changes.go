@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,11 +18,19 @@ command that takes it back, and the way back without wpmend.`,
 		Example: "  wpmend changes",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			a, err := in.open()
+			if os.Geteuid() != 0 {
+				return &needsRoot{}
+			}
+			// A faulty configuration keeps nobody from the way back.
+			a, notes, err := in.remembering()
 			if err != nil {
 				return err
 			}
-			v := standing(a)
+			v := stillSo{Changes: []agent.InForce{}, Notes: []string{}}
+			if a != nil {
+				v = standing(a)
+			}
+			v.Notes = append(v.Notes, notes...)
 			return in.show(v, func(p *page) { p.standing(v) })
 		},
 	}

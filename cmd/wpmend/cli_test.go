@@ -159,6 +159,16 @@ func TestConfig(t *testing.T) {
 			if _, err := os.Lstat(filepath.Join(dir, "state")); err == nil {
 				t.Error("a state folder was made although the configuration is wrong")
 			}
+			// The way back is open all the same: whoever removes the package needs it.
+			for _, state := range []string{filepath.Join(dir, "state"), t.TempDir()} {
+				for _, command := range []string{"changes", "recover"} {
+					var v struct{ Notes []string }
+					outside(t, "--json", "--config", file, "--state", state, command).exits(0).into(&v)
+					if (len(v.Notes) == 1) != (state != filepath.Join(dir, "state")) || len(v.Notes) > 0 && !strings.Contains(v.Notes[0], file+c.says) {
+						t.Errorf("%s with state %s: notes %q", command, state, v.Notes)
+					}
+				}
+			}
 		})
 	}
 	t.Run("missing", func(t *testing.T) {

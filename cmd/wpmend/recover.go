@@ -1,6 +1,12 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"wpmend/agent"
+)
 
 func newRecover(in *invocation) *cobra.Command {
 	return &cobra.Command{
@@ -12,14 +18,21 @@ has moved meanwhile is not touched, and said.`,
 		Example: "  wpmend recover",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			a, err := in.open()
+			if os.Geteuid() != 0 {
+				return &needsRoot{}
+			}
+			// A faulty configuration keeps nothing half-done.
+			a, notes, err := in.remembering()
 			if err != nil {
 				return err
 			}
-			r, err := a.Recover(c.Context())
-			if err != nil {
-				return err
+			r := agent.RecoverReport{Clean: true, Changes: []agent.Recovered{}, Notes: []string{}}
+			if a != nil {
+				if r, err = a.Recover(c.Context()); err != nil {
+					return err
+				}
 			}
+			r.Notes = append(r.Notes, notes...)
 			if !r.Clean {
 				in.code = exitFailed
 			}
