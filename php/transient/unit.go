@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"wpmend/php/process"
 )
 
 // helperWord, as the only argument, makes this binary the helper. No command of wpmend's has a name like it.
@@ -26,6 +28,10 @@ const unitStart = "wpmend-run-"
 
 // helperTasks are the threads that the helper itself may come to need; a Go program that gets none more dies of it.
 const helperTasks = 32
+
+// unanswered is how long a systemd that does not answer is waited for once nobody asks any more; the service has
+// seconds to end.
+const unanswered = 2 * time.Second
 
 // order is what the helper is told. The standard input travels beside it.
 type order struct {
@@ -90,9 +96,12 @@ func startUnit(ctx context.Context, cmd *exec.Cmd, o Options) (*Child, error) {
 	select {
 	case n, ok = <-first:
 	case <-ctx.Done():
-		// A systemd that does not answer is not waited for.
 		c.Kill()
 		_ = client.Process.Kill()
+		select {
+		case <-c.ended: // what it still says goes into the caller's own buffer
+		case <-time.After(unanswered):
+		}
 		return nil, ctx.Err()
 	}
 	switch {
@@ -138,7 +147,7 @@ func (c *Child) follow(ours *net.UnixConn, client *exec.Cmd, first chan<- news) 
 	close(first)
 }
 
-// arguments of systemd-run. The helper is run by our own running file, whatever an upgrade has put in its place.
+// arguments of systemd-run. The helper is our own running file, whatever an upgrade has put in its place.
 func (o Options) arguments(unit, what string) []string {
 	limit := o.Time
 	if limit == 0 {
@@ -162,7 +171,23 @@ func (o Options) arguments(unit, what string) []string {
 	if o.NoNewPrivs {
 		args = append(args, "--property=NoNewPrivileges=yes")
 	}
-	return append(args, "--", "/proc/"+strconv.Itoa(os.Getpid())+"/exe", helperWord)
+	return append(args, "--", ourselves(), helperWord)
+}
+
+// ourselves is our running file by a name that systemd can start. Where nobody has replaced it that is its path: by
+// /proc systemd could start, should we die at this very moment, what somebody else runs under our PID by then.
+func ourselves() string {
+	running := "/proc/" + strconv.Itoa(os.Getpid()) + "/exe"
+	path, err := os.Readlink(running)
+	if err != nil || process.RootOnly(path) != nil {
+		return running
+	}
+	there, err := os.Lstat(path)
+	is, rerr := os.Stat(running)
+	if err != nil || rerr != nil || !os.SameFile(there, is) {
+		return running
+	}
+	return path
 }
 
 func socketPair() (ours *net.UnixConn, theirs *os.File, err error) {

@@ -217,6 +217,25 @@ func testConfined(t *testing.T) {
 	if out, err := exec.Command("pgrep", "--runstates", "R,S,D", "-x", "sleep").CombinedOutput(); err == nil {
 		t.Errorf("left running: %s", out)
 	}
+	// One that ends before the unit has begun leaves nothing, and writes into no buffer any more.
+	for after := range 12 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(after)*2*time.Millisecond)
+		var out bytes.Buffer
+		cmd := command("/bin/sh", "-c", "echo on its way; sleep 4321")
+		cmd.Stdout, cmd.Stderr = &out, &out
+		if err := Run(ctx, cmd, Options{}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("ended after %d ms: %v", 2*after, err)
+		}
+		_ = out.String()
+		cancel()
+	}
+	if out, err := exec.Command("pgrep", "--runstates", "R,S,D", "-x", "sleep").CombinedOutput(); err == nil {
+		t.Errorf("left running: %s", out)
+	}
+	// Our own file is known by its path where root alone can change it, and as long as it lies there.
+	if by := ourselves(); by != "/lab/test" && !strings.HasPrefix(by, "/proc/") {
+		t.Errorf("we are %s", by)
+	}
 	// Several at once do not disturb each other.
 	var all sync.WaitGroup
 	for i := range 8 {
