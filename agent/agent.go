@@ -55,6 +55,7 @@ type Agent struct {
 	journal  *journal.Journal
 	history  *history.Store
 	sight    sight
+	spending spending
 	sites    sync.Map // root → *site.Site, as seen last
 	configs  sync.Map // root → wp.Config, of the sites whose files alone do not tell it
 }

@@ -9,8 +9,6 @@ import (
 
 	"wpmend/agent/journal"
 	"wpmend/agent/probe"
-	"wpmend/agent/remedy"
-	"wpmend/agent/site"
 )
 
 // recovery is how long a mended site may take until its first healthy answer:
@@ -22,11 +20,11 @@ const recovery = 30 * time.Second
 const settling = 2 * time.Second
 
 // apply makes changes, verifies the site by the front route once, and undoes them
-// all when the site is not well. verified says which of the two happened.
-func (a *Agent) apply(ctx context.Context, l *look, changes []journal.Change) (applied []journal.Change, verified bool, err error) {
+// all when the site is not well; leave was granted for all of them. verified says which of the two happened.
+func (a *Agent) apply(ctx context.Context, l *look, leave *grant, changes []journal.Change) (applied []journal.Change, verified bool, err error) {
 	l.keep = a.wellBefore(ctx, l)
 	for _, c := range changes {
-		if c, err = a.journal.Plan(c); err != nil {
+		if c, err = leave.plan(c); err != nil {
 			return applied, false, errors.Join(fmt.Errorf("write the journal: %w", err), a.undoAll(applied, "the next change could not be written down"))
 		}
 		applied = append(applied, c)
@@ -106,32 +104,6 @@ func (a *Agent) verify(ctx context.Context, l *look) bool {
 		time.Sleep(settling / 20)
 	}
 	return true
-}
-
-// budget refuses further changes when too many were made within the last hour.
-func (a *Agent) budget(s site.Site, further int) error {
-	since := time.Now().Add(-time.Hour)
-	changes, err := a.journal.Since(since)
-	if err != nil {
-		a.log.Warn("some records of the journal cannot be read", "err", err)
-	}
-	ofSite, ofHost := further, further
-	for _, c := range changes {
-		if c.Created.Before(since) || c.Actor != remedy.Actor {
-			continue
-		}
-		ofHost++
-		if c.Site == s.ID {
-			ofSite++
-		}
-	}
-	switch {
-	case ofSite > a.confOf(s).Budget.Site:
-		return fmt.Errorf("this would be change %d to %s within an hour, the budget is %d (budget.site): wpmend only watches it now", ofSite, s.Domain, a.confOf(s).Budget.Site)
-	case ofHost > a.conf().Budget.Host:
-		return fmt.Errorf("this would be change %d on this host within an hour, the budget is %d (budget.host): wpmend only watches now", ofHost, a.conf().Budget.Host)
-	}
-	return nil
 }
 
 func changeRef(c journal.Change) ChangeRef {

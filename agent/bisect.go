@@ -143,7 +143,12 @@ func verdictOf(f bisect.Finding) string {
 // fix switches the culprits off, as an incident of its own so that it can be undone.
 func (a *Agent) fix(ctx context.Context, l *look, f found, r *BisectReport) (err error) {
 	off := toSwitchOff(r.Culprits)
-	if err := errors.Join(a.allowed(ctx, l, off), a.budget(l.site, len(off))); err != nil {
+	leave, err := a.grant(l.site, len(off))
+	if err == nil {
+		defer leave.end()
+		err = a.allowed(ctx, l, off)
+	}
+	if err != nil {
 		l.notes = append(l.notes, "Nothing was switched off: "+err.Error())
 		return nil
 	}
@@ -163,7 +168,7 @@ func (a *Agent) fix(ctx context.Context, l *look, f found, r *BisectReport) (err
 		return refused(err)
 	}
 	inc.Causes = diagnose.Convicted(l.causes, r.Culprits[0].Component, f.Odds, time.Now(), f.proof()...)
-	applied, verified, err := a.apply(ctx, l, changes)
+	applied, verified, err := a.apply(ctx, l, leave, changes)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ func blipSignature(y evidence.Symptom) string { return loggedSignature + y.What 
 
 // blipped reports whether the same was recorded of the site since.
 func (a *Agent) blipped(s site.Site, y evidence.Symptom, since time.Time) (bool, error) {
-	list, err := a.recorded(s)
+	list, err := a.recorded(s, since)
 	return slices.ContainsFunc(list, func(i history.Incident) bool {
 		return i.Ended.After(since) && i.Symptom.Signature == blipSignature(y)
 	}), err

@@ -69,6 +69,9 @@ func (h *healing) disableCulprits(ctx context.Context) (done bool, err error) {
 		h.report.Advice = append(h.report.Advice, err.Error())
 		return true, h.escalate(ctx)
 	}
+	if err := h.returned(toSwitchOff(h.report.Culprits)); err != nil {
+		return true, h.deny(ctx, err)
+	}
 	changes, err := h.agent.switchOff(h.look, toSwitchOff(h.report.Culprits), h.id(), h.because())
 	if err != nil {
 		return true, h.refuse(ctx, err)
@@ -206,15 +209,19 @@ func (h *healing) try(ctx context.Context, changes []journal.Change) (done bool,
 		}
 		return true, nil
 	}
-	if err := h.agent.budget(h.site, len(changes)); err != nil {
-		h.report.Advice = append(h.report.Advice, err.Error())
-		return true, h.escalate(ctx)
+	leave, err := h.agent.grant(h.site, len(changes))
+	if err != nil {
+		return true, h.deny(ctx, err)
+	}
+	defer leave.end()
+	if err := h.write(); err != nil {
+		return true, err
 	}
 	for _, c := range changes {
 		h.event("%s", c.What)
 		h.agent.log.Info("changing the site", "site", h.site.Domain, "incident", h.id(), "change", c.What, "why", c.Why)
 	}
-	applied, verified, err := h.agent.apply(ctx, h.look, changes)
+	applied, verified, err := h.agent.apply(ctx, h.look, leave, changes)
 	for _, c := range applied {
 		// What cannot be taken back stands, whether it helped or not.
 		if verified || c.UndoNone != "" && err == nil {
@@ -229,6 +236,7 @@ func (h *healing) try(ctx context.Context, changes []journal.Change) (done bool,
 		return false, nil
 	}
 	h.event("%d answers in a row are healthy", h.agent.confOf(h.site).Probe.Verify)
+	h.verifyShared(ctx)
 	h.report.State = StateResolved
 	return true, nil
 }

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -9,6 +10,7 @@ import (
 
 	"wpmend/agent/diagnose"
 	"wpmend/agent/history"
+	"wpmend/agent/policy"
 	"wpmend/agent/probe"
 	"wpmend/agent/site"
 )
@@ -24,6 +26,8 @@ type HealOptions struct {
 	// Rare says whether a failure of one answer in many may be searched now, which takes
 	// minutes; else it is let pass. nil: it may.
 	Rare func() bool
+
+	attempt *attempt // what the service knows of this failure; nil: a person asked
 }
 
 // Heal takes one incident of a site from its first symptom to its end.
@@ -34,9 +38,11 @@ func (a *Agent) Heal(ctx context.Context, s site.Site, o HealOptions) (HealRepor
 		return HealReport{}, err
 	}
 	defer release()
-	h := &healing{agent: a, look: l, dry: o.DryRun || o.Suggest, suggest: o.Suggest, seen: o.Seen, named: o.Logged, rare: o.Rare, report: HealReport{Site: ref(s), Causes: []diagnose.Cause{}, Culprits: []Culprit{}, Changes: []ChangeRef{}, Left: []ChangeRef{}, Advice: []string{}}}
+	h := &healing{agent: a, look: l, dry: o.DryRun || o.Suggest, suggest: o.Suggest, attempt: o.attempt, group: o.attempt.shared(), seen: o.Seen, named: o.Logged, rare: o.Rare, report: HealReport{Site: ref(s), Causes: []diagnose.Cause{}, Culprits: []Culprit{}, Changes: []ChangeRef{}, Left: []ChangeRef{}, Advice: []string{}}}
 	err = h.run(ctx)
 	h.suggestPlanned()
+	h.holdBack()
+	h.report.Sites = h.group.sites()
 	h.report.Seconds = time.Since(start).Seconds()
 	h.report.Notes = append([]string{}, l.notes...)
 	h.report.URL, h.report.FromLog = l.target().String(), l.logged
@@ -52,6 +58,10 @@ type healing struct {
 	agent    *Agent
 	dry      bool
 	suggest  bool // a dry run that is recorded
+	attempt  *attempt
+	group    *shared
+	whole    bool // the failure is that of all sites of the pool
+	written  bool // the incident stands in the history
 	seen     *probe.Result
 	named    *url.URL // see HealOptions.Logged
 	rare     func() bool
@@ -70,7 +80,10 @@ func (h *healing) suggestPlanned() {
 	for _, c := range h.report.Changes {
 		h.report.Advice = append(h.report.Advice, "wpmend would: "+c.What)
 	}
-	h.report.Advice = append(h.report.Advice, fmt.Sprintf("Nothing was changed, since the configuration lets wpmend only suggest now. To have it done: wpmend heal %s", h.site.Domain))
+	if len(h.report.Changes) > 0 {
+		h.report.Advice = append(h.report.Advice, fmt.Sprintf("Nothing was changed, since the configuration lets wpmend only suggest now. To have it done: wpmend heal %s", h.site.Domain))
+		h.report.Reason = policy.SuggestOnly
+	}
 	h.report.State, h.report.Changes = StateEscalated, []ChangeRef{}
 }
 
@@ -137,6 +150,7 @@ func (h *healing) mend(ctx context.Context) error {
 	if len(h.causes) > 0 {
 		h.event("most likely cause: %s", h.causes[0].Cause)
 	}
+	h.share(ctx)
 	for tried := map[string]bool{}; ; {
 		name := nextRemedy(h.causes, tried)
 		if name == "" {
@@ -252,7 +266,7 @@ func (h *healing) escalate(ctx context.Context) error {
 	if h.dry && len(h.causes) > 0 && h.causes[0].Remedy == nil {
 		h.report.State = StatePlanned
 	} else {
-		h.report.State = StateEscalated
+		h.report.State, h.report.Reason = StateEscalated, cmp.Or(h.report.Reason, policy.Unsolved)
 	}
 	if len(h.causes) > 0 && h.causes[0].Cause == diagnose.ResponseHeaderTooBig && h.report.Probes == 0 && h.wp.Database == nil && h.site.Handler != site.ModPHP {
 		f, err := h.search(ctx)

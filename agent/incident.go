@@ -8,55 +8,90 @@ import (
 	"time"
 
 	"wpmend/agent/config"
+	"wpmend/agent/history"
 	"wpmend/agent/lock"
 	"wpmend/agent/probe"
 	"wpmend/agent/site"
 )
 
-// rest is how long a site whose incident ended without a cure is left alone; each
-// further one in a row doubles it, up to longestRest.
-const (
-	rest        = time.Minute
-	longestRest = time.Hour
-)
-
-// pause keeps wpmend from trying the same in vain again and again.
-type pause struct {
-	until time.Time
-	last  time.Duration
-}
-
 // incident handles a failure that a probe saw, of the front page or of a URL that only
 // a log names; false: it was left alone.
 func (w *watching) incident(ctx context.Context, s site.Site, r probe.Result, logged *url.URL) (handled bool, err error) {
+	key, mode := restKey(s, r, logged), w.mode(s)
 	log := w.agent.log.With("site", s.Domain, "outcome", r.Outcome, "signature", r.Signature)
 	if logged != nil {
 		log = log.With("url", logged.String())
 	}
-	key := restKey(s, r, logged)
-	if w.rests(key) {
+	if w.rests(key, mode, time.Now()) {
 		log.Debug("the site still fails")
 		return false, nil
 	}
-	mode := w.mode(s)
 	if mode == config.Observe {
 		log.Warn("the site fails; wpmend only observes")
-		w.pause(s, key)
+		w.pause(s, key, mode, HealReport{})
 		return false, nil
 	}
+	group, waited := w.lead(ctx, s)
+	if group == nil {
+		return true, nil // the incident of its pool was its own
+	}
+	defer w.end(group)
+	if waited || r.Start.Before(w.lookedInto(s)) { // it may be over since
+		target := logged
+		if target == nil {
+			target = probe.Home(s)
+		}
+		r = w.agent.askOne(ctx, s, probe.Request{Target: target})
+		if ctx.Err() != nil || !r.Outcome.Failing() {
+			return true, nil
+		}
+	}
+	t, still := w.attempt(s, key, mode, group)
+	if still {
+		log.Warn("the site goes down and comes up again: it is left alone for longer")
+		return true, nil
+	}
 	log.Warn("the site fails")
+	report, err := w.heal(ctx, s, HealOptions{Seen: &r, Logged: logged, Suggest: mode == config.Suggest || !t.hold.Allowed, attempt: t})
+	var held *lock.Held
+	switch {
+	case errors.As(err, &held):
+		log.Info("somebody is at work on the site", "by", held.Error())
+		return false, nil
+	case err != nil:
+		w.pause(s, key, mode, HealReport{})
+		return true, fmt.Errorf("heal: %w", err)
+	case report.Incident == "":
+		return false, nil // the end came first
+	}
+	log.Warn("incident ended", "incident", report.Incident, "state", report.State, "culprits", len(report.Culprits), "took", report.Seconds, "reason", report.Reason,
+		"told", report.Incident == t.last)
+	switch report.State {
+	case StateEscalated:
+		w.pause(s, key, mode, report)
+		for _, other := range report.Sites {
+			w.pauseOther(other, mode, report)
+		}
+	case StateResolved:
+		w.mended(key, report.Incident)
+	}
+	return true, nil
+}
+
+// heal takes the incident to its end as soon as its turn has come.
+func (w *watching) heal(ctx context.Context, s site.Site, o HealOptions) (HealReport, error) {
 	w.mu.Lock()
 	incidents := w.incidents
 	w.mu.Unlock()
 	release, ok := incidents.take(ctx)
 	if !ok {
-		return false, nil
+		return HealReport{}, nil
 	}
 	defer func() { release() }()
 	w.opened(1)
 	defer w.opened(-1)
 	// The search for a rare failure must not keep others from being healed.
-	rare := func() bool {
+	o.Rare = func() bool {
 		other, ok := w.rare.try()
 		if ok {
 			release()
@@ -68,21 +103,7 @@ func (w *watching) incident(ctx context.Context, s site.Site, r probe.Result, lo
 	if fresh, err := w.rediscover(ctx, s); err == nil {
 		s = fresh
 	}
-	report, err := w.agent.Heal(ctx, s, HealOptions{Seen: &r, Logged: logged, Rare: rare, Suggest: mode == config.Suggest})
-	var held *lock.Held
-	if errors.As(err, &held) {
-		log.Info("somebody is at work on the site", "by", held.Error())
-		return false, nil
-	}
-	if err != nil {
-		w.pause(s, key)
-		return true, fmt.Errorf("heal: %w", err)
-	}
-	log.Warn("incident ended", "incident", report.Incident, "state", report.State, "culprits", len(report.Culprits), "took", report.Seconds)
-	if report.State == StateEscalated {
-		w.pause(s, key)
-	}
-	return true, nil
+	return w.agent.Heal(ctx, s, o)
 }
 
 // mode is what may be done about a site now.
@@ -114,6 +135,14 @@ func restKey(s site.Site, r probe.Result, logged *url.URL) string {
 	return s.ID + " " + r.Signature
 }
 
+// keyOf is the [restKey] of an incident that names the site.
+func keyOf(s site.Site, i history.Incident) string {
+	if i.Site.ID != s.ID || i.Symptom.URL == probe.Home(s).String() {
+		return s.ID
+	}
+	return s.ID + " " + i.Symptom.Signature
+}
+
 func (w *watching) rediscover(ctx context.Context, s site.Site) (site.Site, error) {
 	host, _, err := w.agent.discover(ctx, s.Root)
 	if err != nil {
@@ -122,27 +151,80 @@ func (w *watching) rediscover(ctx context.Context, s site.Site) (site.Site, erro
 	return site.Find(host.Sites, s.Root)
 }
 
-func (w *watching) rests(key string) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return time.Now().Before(w.resting[key].until)
-}
-
-func (w *watching) pause(s site.Site, key string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	p := pause{last: min(max(rest, 2*w.resting[key].last), longestRest)}
-	p.until = time.Now().Add(p.last)
-	w.resting[key] = p
-	w.agent.log.Info("leaving the site alone", "site", s.Domain, "until", p.until.Format(time.RFC3339))
-}
-
-// well forgets a pause once the site has stayed well for as long again: a fault that
-// comes and goes must not start from the shortest pause each time.
-func (w *watching) well(s site.Site) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if p, ok := w.resting[s.ID]; ok && time.Now().After(p.until.Add(p.last)) {
-		delete(w.resting, s.ID)
+// lead makes the site the one whose failure is looked into first, of those that share a
+// PHP-FPM master. nil: it was named by an incident of its pool, which has ended, or ctx
+// has. waited: others had to be looked into before.
+func (w *watching) lead(ctx context.Context, s site.Site) (group *shared, waited bool) {
+	at, seen := s.Master.Config, map[*shared]bool{}
+	for {
+		w.mu.Lock()
+		var open *shared
+		for _, g := range w.groups[at] {
+			if !seen[g] {
+				open = g
+			}
+		}
+		if open == nil {
+			group = newShared()
+			group.at = at
+			if at != "" {
+				w.groups[at] = append(w.groups[at], group)
+			}
+			w.mu.Unlock()
+			return group, len(seen) > 0
+		}
+		w.mu.Unlock()
+		seen[open] = true
+		wait := open.decided
+		for range 2 {
+			select {
+			case <-wait:
+			case <-ctx.Done():
+				return nil, true
+			}
+			if wait == open.ended {
+				return nil, true
+			}
+			if !open.join(ref(s)) {
+				break
+			}
+			wait = open.ended
+		}
 	}
+}
+
+// end lets those go on who waited for the failure to be looked into.
+func (w *watching) end(g *shared) {
+	g.decide(nil)
+	now := time.Now()
+	w.mu.Lock()
+	for _, other := range g.sites() {
+		t := w.told[other.ID]
+		if t == nil {
+			t = &told{}
+			w.told[other.ID] = t
+		}
+		t.visited(nil, true, now)
+	}
+	list := w.groups[g.at]
+	for i, o := range list {
+		if o == g {
+			w.groups[g.at] = append(list[:i:i], list[i+1:]...)
+		}
+	}
+	if len(w.groups[g.at]) == 0 {
+		delete(w.groups, g.at)
+	}
+	w.mu.Unlock()
+	close(g.ended)
+}
+
+// lookedInto is until when the site's failures are accounted for.
+func (w *watching) lookedInto(s site.Site) time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if t := w.told[s.ID]; t != nil {
+		return t.settled
+	}
+	return time.Time{}
 }

@@ -3,7 +3,6 @@ package agent
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -70,8 +69,7 @@ func (h *healing) touch(ctx context.Context, describe func(remedy.Touch) (journa
 		change, err = describe(remedy.Touch{Master: m, Lost: h.lostPool(), Lose: h.agent.conf().Budget.Requests})
 	}
 	if err != nil {
-		h.report.Advice = append(h.report.Advice, err.Error())
-		return true, h.escalate(ctx)
+		return true, h.deny(ctx, err)
 	}
 	return h.tryFPM(ctx, change)
 }
@@ -96,39 +94,6 @@ func (h *healing) lostPool() string {
 		return ""
 	}
 	return h.site.Pool.Name
-}
-
-// mayTouch refuses a master that was reloaded or restarted too often within the last
-// hour: what that did not mend, the next one will not either, and all its sites suffer.
-func (a *Agent) mayTouch(m fpm.Master) error {
-	since := time.Now().Add(-time.Hour)
-	changes, err := a.journal.Since(since)
-	if err != nil {
-		a.log.Warn("some records of the journal cannot be read", "err", err)
-	}
-	if n := touches(changes, since, m.Config); n >= a.conf().Budget.Master {
-		return fmt.Errorf("PHP-FPM with %s was reloaded or restarted %d times within an hour, the budget is %d (budget.master): it is left alone now", m.Config, n, a.conf().Budget.Master)
-	}
-	return nil
-}
-
-// touches counts the reloads and restarts of a master that wpmend did by itself.
-func touches(changes []journal.Change, since time.Time, config string) (n int) {
-	for _, c := range changes {
-		if c.Created.Before(since) || c.Actor != remedy.Actor || c.Untouched || c.State == journal.Undone && c.UndoNone != "" {
-			continue // what was refused has touched nobody
-		}
-		for _, s := range c.Steps {
-			var act remedy.Act
-			if s.Kind != journal.Act || json.Unmarshal(s.Act, &act) != nil || act.Master == nil || act.Master.Config != config {
-				continue
-			}
-			if act.Do == remedy.ReloadFPM || act.Do == remedy.RestartFPM {
-				n++
-			}
-		}
-	}
-	return n
 }
 
 // endWorkers ends the workers that stand still at a request of this site: those at

@@ -42,7 +42,7 @@ func (h *healing) raiseLimit(ctx context.Context) (done bool, err error) {
 	}
 	if h.needsReload(settings) {
 		if err := h.agent.mayTouch(h.site.Master); err != nil {
-			return true, h.advise(ctx, err.Error())
+			return true, h.deny(ctx, err)
 		}
 	}
 	return h.tryFPM(ctx, changes...)
@@ -128,7 +128,7 @@ func (h *healing) addWorkers(ctx context.Context) (done bool, err error) {
 	}
 	err = h.agent.mayTouch(h.site.Master)
 	if err != nil {
-		return true, h.advise(ctx, err.Error())
+		return true, h.deny(ctx, err)
 	}
 	changes, err := h.agent.describe(ctx, tuning{site: h.site, settings: []ini.Setting{{Name: "pm.max_children", Value: strconv.Itoa(to)}},
 		incident: h.id(), why: h.because() + "; " + why, actor: remedy.Actor, until: until(h.agent.confOf(h.site).Limits.Term), lost: h.lostPool()})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"wpmend/agent/history"
+	"wpmend/agent/policy"
 	"wpmend/agent/probe"
 	"wpmend/agent/site"
 )
@@ -18,14 +19,29 @@ func (h *healing) open() error {
 	if h.dry && !h.suggest || h.incident != nil {
 		return nil
 	}
-	inc, err := h.agent.history.Open(history.Incident{Site: ref(h.site), Opened: h.front.Start, Versions: versions(h.look),
+	inc := history.Begin(history.Incident{Site: ref(h.site), Opened: h.front.Start, Versions: versions(h.look),
 		Symptom: history.Symptom{Outcome: string(h.front.Outcome), Signature: h.front.Signature, URL: h.target().String(), Status: h.front.Status}})
-	if err != nil {
-		return fmt.Errorf("write the history, so nothing was changed: %w", err)
-	}
 	h.incident = &inc
 	h.report.Incident = inc.ID
 	h.event("%s answered %s: %s", h.target(), h.front.Outcome, h.front.Signature)
+	if after := h.attempt.after(); after != "" {
+		// It was told already: only what is done or found beyond that is written down.
+		inc.After = after
+		h.event("it goes on where incident %s left off", after)
+		return nil
+	}
+	return h.write()
+}
+
+// write puts the incident into the history, if it is not there yet.
+func (h *healing) write() error {
+	if h.incident == nil || h.written {
+		return nil
+	}
+	if err := h.agent.history.Save(*h.incident); err != nil {
+		return fmt.Errorf("write the history, so nothing was changed: %w", err)
+	}
+	h.written = true
 	return nil
 }
 
@@ -68,9 +84,9 @@ func (h *healing) id() string {
 
 // close ends the record as the report says; failed is why the work stopped.
 func (h *healing) close(failed error) error {
-	r := h.report
+	r := &h.report
 	if failed != nil {
-		r.State = StateEscalated
+		r.State, r.Reason = StateEscalated, policy.Stopped
 		what := "stopped: " + failed.Error()
 		if errors.Is(failed, context.Canceled) {
 			what = "interrupted"
@@ -82,22 +98,27 @@ func (h *healing) close(failed error) error {
 	inc.Causes, inc.Advice = r.Causes, r.Advice
 	inc.Probes, inc.Repeats, inc.Rounds, inc.Seconds = r.Probes, r.Repeats, r.Rounds, r.Seconds
 	inc.Culprits, inc.Changes = r.Culprits, r.Changes
+	inc.Sites, inc.Reason = r.Sites, string(r.Reason)
+	if !h.written && h.attempt.knows(*inc) {
+		r.Incident = inc.After
+		return failed
+	}
 	return errors.Join(failed, h.agent.history.Close(*inc))
 }
 
 // failedBefore reports whether a passing failure of the site that wpmend itself saw was
 // recorded since.
 func (a *Agent) failedBefore(s site.Site, since time.Time) (bool, error) {
-	list, err := a.recorded(s)
+	list, err := a.recorded(s, since)
 	return slices.ContainsFunc(list, func(i history.Incident) bool {
 		return i.State == history.Transient && i.Opened.After(since) && !onlyLogged(i)
 	}), err
 }
 
-// recorded are the incidents of the site; what cannot be read of the history is left
-// out.
-func (a *Agent) recorded(s site.Site) ([]history.Incident, error) {
-	list, err := a.history.List(history.Filter{Site: s.ID})
+// recorded are the incidents of the site that began since, or ended; what cannot be read
+// of the history is left out.
+func (a *Agent) recorded(s site.Site, since time.Time) ([]history.Incident, error) {
+	list, err := a.history.List(history.Filter{Site: s.ID, Since: since.Add(-incidentStands)})
 	var junk *history.JunkError
 	if err != nil && !errors.As(err, &junk) {
 		return nil, err
@@ -108,7 +129,7 @@ func (a *Agent) recorded(s site.Site) ([]history.Incident, error) {
 // lately are the remedies that ended an incident of the site since, the newest first.
 // Records that cannot be read tell nothing.
 func (a *Agent) lately(s site.Site, since time.Time) (remedies []string) {
-	list, err := a.history.List(history.Filter{Site: s.ID})
+	list, err := a.history.List(history.Filter{Site: s.ID, Since: since.Add(-incidentStands)})
 	if err != nil {
 		a.log.Debug("some records of the history cannot be read", "err", err)
 	}

@@ -39,7 +39,11 @@ type renaming struct {
 // searchRename asks the live site. Visitors lack what is away meanwhile, so it is
 // chosen only where no private copy can be had, or by a person.
 func (a *Agent) searchRename(ctx context.Context, l *look, weights map[string]float64, rate float64) (f found, err error) {
-	if err := errors.Join(calm(l), a.budget(l.site, 1)); err != nil {
+	leave, denied := a.grant(l.site, 1)
+	if denied == nil {
+		leave.end() // what it changes is put back within the search
+	}
+	if err := errors.Join(calm(l), denied); err != nil {
 		return found{}, &Error{Kind: "not-now", Err: fmt.Errorf("no search by renaming now: %w", err), Remedy: "wpmend check " + l.site.Domain}
 	}
 	r := &renaming{agent: a, look: l, away: map[string]journal.Change{}}

@@ -1,8 +1,11 @@
 package agent
 
 import (
+	"time"
+
 	"wpmend/agent/diagnose"
 	"wpmend/agent/history"
+	"wpmend/agent/policy"
 	"wpmend/agent/probe"
 	"wpmend/agent/site"
 )
@@ -92,6 +95,11 @@ type HealReport struct {
 	Rounds   int              `json:"rounds"`
 	Seconds  float64          `json:"seconds"`
 	Notes    []string         `json:"notes"`
+	// Reason is why it was escalated, as a word; Until is when time alone may change that.
+	Reason policy.Reason `json:"reason,omitempty"`
+	Until  time.Time     `json:"until,omitzero"`
+	// Sites are the others of the same PHP-FPM pool that failed of the same cause.
+	Sites []SiteRef `json:"sites,omitempty"`
 }
 
 // SiteInfo is one line of the list of sites.

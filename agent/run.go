@@ -61,7 +61,7 @@ func (a *Agent) Run(ctx context.Context, o RunOptions) error {
 		a.log.Warn("recovered", "change", c.ID, "what", c.What, "state", c.State, "note", c.Note)
 	}
 	w := &watching{agent: a, options: o, blind: blind, schedule: newSchedule(a.conf().Watch), sites: map[string]*site.Site{}, pages: map[string]time.Time{},
-		busy: map[string]bool{}, resting: map[string]pause{}, told: map[string]*told{}, news: make(chan struct{}, 1), discovered: make(chan discovery, 1),
+		busy: map[string]bool{}, resting: map[string]*pause{}, groups: map[string][]*shared{}, told: map[string]*told{}, news: make(chan struct{}, 1), discovered: make(chan discovery, 1),
 		probes: newSlots(probesAtOnce, probeStands), visits: newSlots(visitsAtOnce, probeStands), incidents: newSlots(a.conf().Watch.Incidents, incidentStands), rare: newSlots(1, incidentStands)}
 	w.startFollowing(ctx)
 	w.work.Go(func() { w.keep(ctx) })
@@ -131,8 +131,9 @@ type watching struct {
 	logs      map[string][]evidence.Log // by file
 	told      map[string]*told          // by site
 	busy      map[string]bool
-	resting   map[string]pause // see restKey
-	open      int              // incidents at work
+	resting   map[string]*pause    // see restKey
+	groups    map[string][]*shared // failures under examination, by the PHP-FPM master of their sites
+	open      int                  // incidents at work
 }
 
 // discovery is what one brought.
@@ -182,13 +183,12 @@ func (w *watching) found(d discovery) {
 
 // takeOver makes the sites that were found those that are watched.
 func (w *watching) takeOver(d discovery, now time.Time) {
-	w.mu.Lock()
-	maps.DeleteFunc(w.resting, func(_ string, p pause) bool { return now.After(p.until.Add(p.last)) })
-	w.mu.Unlock()
+	w.forget(now)
 	w.spent(d)
 	if d.look == w.look {
 		return
 	}
+	first := w.look == 0
 	w.look = d.look
 	for _, p := range d.host.Problems {
 		if !w.noted[p] {
@@ -208,6 +208,9 @@ func (w *watching) takeOver(d discovery, now time.Time) {
 	maps.DeleteFunc(w.told, func(id string, _ *told) bool { return gone(id) })
 	maps.DeleteFunc(w.pages, func(id string, _ time.Time) bool { return gone(id) })
 	w.mu.Unlock()
+	if first {
+		w.restore(now)
+	}
 	if other {
 		w.agent.log.Info("watching", "sites", len(sites), "every", w.schedule.Round(), "under_load", w.schedule.Slowest())
 	}
@@ -218,7 +221,7 @@ func (w *watching) reconfigure(c config.Config) {
 	was := w.agent.conf().Watch
 	w.agent.Reconfigure(c)
 	w.mu.Lock()
-	clear(w.resting) // what was in vain may not be so now
+	w.tryAgain() // what was in vain may not be so now
 	if c.Watch.Incidents != was.Incidents {
 		w.incidents = newSlots(c.Watch.Incidents, incidentStands)
 	}

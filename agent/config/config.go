@@ -141,6 +141,8 @@ type Budget struct {
 	// Pool is that of all sites of one PHP-FPM pool together.
 	Pool int `toml:"pool" json:"pool"`
 	Host int `toml:"host" json:"host"`
+	// Flaps is how often a site may fail and be well again within an hour before it is left alone; 0: as often as it does.
+	Flaps int `toml:"flaps" json:"flaps"`
 	// Master is how often one PHP-FPM master may be reloaded or restarted.
 	Master int `toml:"master" json:"master"`
 	// Requests is how many running requests of other sites such a reload or restart may end.
@@ -165,7 +167,7 @@ func Default() Config {
 		Watch:  Watch{Every: Duration(10 * time.Second), Rate: 2, Discover: Duration(time.Minute), Incidents: 2},
 		Probe:  Probe{Timeout: Duration(30 * time.Second), Body: 2 << 20, Verify: 5},
 		Search: Search{Outgoing: AllowOutgoing, Fix: RenameFix},
-		Budget: Budget{Site: 4, Pool: 8, Host: 20, Master: 2, Patience: Duration(20 * time.Second)},
+		Budget: Budget{Site: 4, Pool: 8, Host: 20, Flaps: 6, Master: 2, Patience: Duration(20 * time.Second)},
 		Limits: defaultLimits(),
 		Edge:   Edge{Ask: true},
 	}

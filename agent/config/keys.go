@@ -55,6 +55,7 @@ func keys() []key {
 		newKey("search.outgoing", func(c *Config) *Outgoing { return &c.Search.Outgoing }, word(AllowOutgoing, HoldOutgoing)),
 		newKey("search.fix", func(c *Config) *Fix { return &c.Search.Fix }, word(RenameFix, DeactivateFix)),
 		newKey("budget.site", func(c *Config) *int { return &c.Budget.Site }, number(0, 1000)),
+		newKey("budget.flaps", func(c *Config) *int { return &c.Budget.Flaps }, number(0, 1000)),
 	)...)
 	all = append(all,
 		newKey("budget.pool", func(c *Config) *int { return &c.Budget.Pool }, number(0, 10_000)),

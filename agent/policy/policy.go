@@ -10,6 +10,7 @@ package policy
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -78,12 +79,12 @@ func Budget(past []Change, w Want, l Limits, now time.Time) Verdict {
 		reason        Reason
 		counts        func(Change) bool
 		further, most int
-		what, subject string
+		of            string
 	}{
-		{BudgetSite, ofSite, w.Changes, l.Site, "change %d to this site", "the site"},
-		{BudgetPool, ofPool, w.Changes, l.Pool, "change %d to the sites of this pool", "the sites of the pool"},
-		{BudgetHost, ofHost, w.Changes, l.Host, "change %d on this host", "this host"},
-		{BudgetMaster, ofMaster, touches, l.Master, "reload or restart %d of " + w.Master, "PHP-FPM"},
+		{BudgetSite, ofSite, w.Changes, l.Site, "to this site"},
+		{BudgetPool, ofPool, w.Changes, l.Pool, "to the sites of this pool"},
+		{BudgetHost, ofHost, w.Changes, l.Host, "on this host"},
+		{BudgetMaster, ofMaster, touches, l.Master, ""},
 	} {
 		if b.reason == BudgetPool && w.Pool == "" || b.further == 0 {
 			continue
@@ -98,13 +99,13 @@ func Budget(past []Change, w Want, l Limits, now time.Time) Verdict {
 		if over <= 0 {
 			continue
 		}
-		v := Verdict{Reason: b.reason, Until: frees(times, over),
-			Why: fmt.Sprintf("this would be "+b.what+" within an hour, the budget is %d (budget.%s)", len(times)+b.further, b.most, b.reason[len("budget-"):])}
-		switch {
-		case v.Until.IsZero():
-			v.Why += ": wpmend only watches " + b.subject
-		default:
-			v.Why += fmt.Sprintf(": wpmend only watches %s until %s", b.subject, v.Until.Format("15:04:05"))
+		v := Verdict{Reason: b.reason, Until: frees(times, over)}
+		v.Why = fmt.Sprintf("this would be change %d %s within an hour, the budget is %d (%s): wpmend only watches", len(times)+b.further, b.of, b.most, key(b.reason))
+		if b.reason == BudgetMaster {
+			v.Why = fmt.Sprintf("PHP-FPM with %s was reloaded or restarted %d times within an hour, the budget is %d (%s): it is left alone", w.Master, len(times), b.most, key(b.reason))
+		}
+		if !v.Until.IsZero() {
+			v.Why += " until " + v.Until.Local().Format("15:04:05")
 		}
 		if worst.Allowed || !worst.Until.IsZero() && (v.Until.IsZero() || v.Until.After(worst.Until)) {
 			worst = v
@@ -112,6 +113,9 @@ func Budget(past []Change, w Want, l Limits, now time.Time) Verdict {
 	}
 	return worst
 }
+
+// key is what the configuration calls a budget.
+func key(r Reason) string { return strings.Replace(string(r), "-", ".", 1) }
 
 // frees is when so many of the changes have left the window; zero: there are not so many.
 func frees(times []time.Time, over int) time.Time {

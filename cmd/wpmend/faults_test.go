@@ -120,7 +120,7 @@ func (f *faulty) all(d deed) {
 	if d.broken {
 		f.breakBy(lab.Blank200, lab.Slug(3))
 	}
-	f.write(f.config, fmt.Sprintf("only = [%q]\nbudget.site = 1000\nbudget.host = 10000\nsearch.fix = %q\n", f.Dir, cmp.Or(d.fix, "rename")))
+	f.write(f.config, fmt.Sprintf("only = [%q]\nbudget.site = 1000\nbudget.pool = 1000\nbudget.host = 10000\nsearch.fix = %q\n", f.Dir, cmp.Or(d.fix, "rename")))
 	before, after, calls := f.rehearse(d)
 	f.points += len(calls)
 	share := d.share[0]

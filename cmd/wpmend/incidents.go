@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -85,6 +86,14 @@ func culpritNames(i history.Incident) string {
 	return names
 }
 
+func domainNames(sites []history.SiteRef) string {
+	names := make([]string, len(sites))
+	for i, s := range sites {
+		names[i] = s.Domain
+	}
+	return strings.Join(names, ", ")
+}
+
 func newIncidentsShow(in *invocation) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show ID",
@@ -103,6 +112,9 @@ func newIncidentsShow(in *invocation) *cobra.Command {
 			return in.show(i, func(p *page) {
 				p.line("Incident %s on %s: %s", i.ID, i.Site.Domain, i.State)
 				p.line("Symptom: %s (%s) at %s", i.Symptom.Outcome, i.Symptom.Signature, i.Symptom.URL)
+				if len(i.Sites) > 0 {
+					p.line("Of the same cause failed: %s", domainNames(i.Sites))
+				}
 				for _, e := range i.Timeline {
 					p.line("  %s  %s", e.Time.Local().Format("15:04:05"), e.What)
 				}
