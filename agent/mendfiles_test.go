@@ -2,6 +2,7 @@ package agent
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -167,6 +168,15 @@ func (b *bench) takesBack(id string) {
 	b.must(err)
 	b.must(errors.Join(b.agent.journal.Apply(b.t.Context(), again.ID), b.agent.journal.Verified(again.ID)))
 	b.status(http.StatusOK)
+	// The service leaves it to a site for which it is only to look.
+	conf := b.agent.conf()
+	observing, err := config.Parse("test", fmt.Sprintf("[[site]]\nmatch = %q\nmode = \"observe\"\n", c.SiteRoot))
+	b.must(err)
+	b.agent.Reconfigure(observing)
+	if taken, err := b.agent.takeBackOf(b.t.Context(), (&watching{agent: b.agent}).heals); err != nil || len(taken) != 0 {
+		b.t.Fatalf("although it was to observe: %+v, %v", taken, err)
+	}
+	b.agent.Reconfigure(conf)
 	taken, err := b.agent.TakeBack(b.t.Context())
 	if err != nil || len(taken) != 1 || taken[0].Undone || !taken[0].Until.After(now.Add(30*time.Second)) || !strings.Contains(taken[0].Note, "in force again") {
 		b.t.Fatalf("%+v, %v", taken, err)

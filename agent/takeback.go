@@ -30,6 +30,11 @@ type TakenBack struct {
 // replaced again. The error holds what could not be read
 // or undone.
 func (a *Agent) TakeBack(ctx context.Context) ([]TakenBack, error) {
+	return a.takeBackOf(ctx, func(site.Site) bool { return true })
+}
+
+// takeBackOf is TakeBack for the sites that may be changed now.
+func (a *Agent) takeBackOf(ctx context.Context, may func(site.Site) bool) ([]TakenBack, error) {
 	due, err := a.journal.Due(time.Now())
 	problems := []error{err}
 	taken := []TakenBack{}
@@ -37,7 +42,7 @@ func (a *Agent) TakeBack(ctx context.Context) ([]TakenBack, error) {
 		if ctx.Err() != nil {
 			break
 		}
-		t, err := a.takeBack(ctx, c)
+		t, err := a.takeBack(ctx, c, may)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("take back %s (%s): %w", c.ID, c.What, err))
 		}
@@ -50,9 +55,9 @@ func (a *Agent) TakeBack(ctx context.Context) ([]TakenBack, error) {
 }
 
 // takeBack ends the term of one change; nil: not now.
-func (a *Agent) takeBack(ctx context.Context, c journal.Change) (*TakenBack, error) {
+func (a *Agent) takeBack(ctx context.Context, c journal.Change, may func(site.Site) bool) (*TakenBack, error) {
 	s, err := a.siteAt(ctx, c.SiteRoot)
-	if err != nil {
+	if err != nil || !may(s) {
 		return nil, err
 	}
 	release, err := a.holdRoot(ctx, c.SiteRoot, "take back")

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"wpmend/agent/config"
+	"wpmend/agent/site"
 )
 
 const (
@@ -21,16 +22,10 @@ func (w *watching) keep(ctx context.Context) {
 	look := time.NewTicker(termLook)
 	defer look.Stop()
 	for prune := time.Now(); ; {
-		if c := w.agent.conf(); w.blind || c.Mode != config.Heal || c.Quiet(time.Now()) {
-			select {
-			case <-ctx.Done():
-				return
-			case <-look.C:
-				continue
+		if !w.blind {
+			if _, err := w.agent.takeBackOf(ctx, w.heals); err != nil && ctx.Err() == nil {
+				w.agent.log.Error("cannot end the term of a change", "err", err)
 			}
-		}
-		if _, err := w.agent.TakeBack(ctx); err != nil && ctx.Err() == nil {
-			w.agent.log.Error("cannot end the term of a change", "err", err)
 		}
 		if now := time.Now(); !now.Before(prune) {
 			prune = now.Add(pruneEvery)
@@ -47,3 +42,6 @@ func (w *watching) keep(ctx context.Context) {
 		}
 	}
 }
+
+// heals says whether a site may be changed now.
+func (w *watching) heals(s site.Site) bool { return w.mode(s) == config.Heal }
