@@ -209,6 +209,10 @@ func (h *healing) try(ctx context.Context, changes []journal.Change) (done bool,
 		}
 		return true, nil
 	}
+	if h.mode != nil && h.mode() != config.Heal {
+		h.report.Advice = append(h.report.Advice, fmt.Sprintf("The configuration no longer lets wpmend change anything now, so nothing was. To have it done: wpmend heal %s", h.site.Domain))
+		return true, h.escalate(ctx)
+	}
 	leave, err := h.agent.grant(h.site, len(changes))
 	if err != nil {
 		return true, h.deny(ctx, err)

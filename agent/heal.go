@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"time"
 
+	"wpmend/agent/config"
 	"wpmend/agent/diagnose"
 	"wpmend/agent/history"
 	"wpmend/agent/policy"
@@ -27,7 +28,8 @@ type HealOptions struct {
 	// minutes; else it is let pass. nil: it may.
 	Rare func() bool
 
-	attempt *attempt // what the service knows of this failure; nil: a person asked
+	mode    func() config.Mode // what may be done now; nil: all, a person asked
+	attempt *attempt           // what the service knows of this failure; nil: a person asked
 }
 
 // Heal takes one incident of a site from its first symptom to its end.
@@ -38,7 +40,7 @@ func (a *Agent) Heal(ctx context.Context, s site.Site, o HealOptions) (HealRepor
 		return HealReport{}, err
 	}
 	defer release()
-	h := &healing{agent: a, look: l, dry: o.DryRun || o.Suggest, suggest: o.Suggest, attempt: o.attempt, group: o.attempt.shared(), seen: o.Seen, named: o.Logged, rare: o.Rare, report: HealReport{Site: ref(s), Causes: []diagnose.Cause{}, Culprits: []Culprit{}, Changes: []ChangeRef{}, Left: []ChangeRef{}, Advice: []string{}}}
+	h := &healing{agent: a, look: l, dry: o.DryRun || o.Suggest, suggest: o.Suggest, mode: o.mode, attempt: o.attempt, group: o.attempt.shared(), seen: o.Seen, named: o.Logged, rare: o.Rare, report: HealReport{Site: ref(s), Causes: []diagnose.Cause{}, Culprits: []Culprit{}, Changes: []ChangeRef{}, Left: []ChangeRef{}, Advice: []string{}}}
 	err = h.run(ctx)
 	h.suggestPlanned()
 	h.holdBack()
@@ -58,6 +60,7 @@ type healing struct {
 	agent    *Agent
 	dry      bool
 	suggest  bool // a dry run that is recorded
+	mode     func() config.Mode
 	attempt  *attempt
 	group    *shared
 	whole    bool // the failure is that of all sites of the pool

@@ -88,6 +88,11 @@ func (w *watching) heal(ctx context.Context, s site.Site, o HealOptions) (HealRe
 		return HealReport{}, nil
 	}
 	defer func() { release() }()
+	// Another configuration, or quiet hours, may have come meanwhile.
+	if o.mode = func() config.Mode { return w.mode(s) }; o.mode() == config.Observe {
+		return HealReport{}, nil
+	}
+	o.Suggest = o.Suggest || o.mode() == config.Suggest
 	w.opened(1)
 	defer w.opened(-1)
 	// The search for a rare failure must not keep others from being healed.

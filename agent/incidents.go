@@ -99,6 +99,9 @@ type RecoverReport struct {
 	Clean   bool        `json:"clean"` // nothing is left that a person must see to
 	Changes []Recovered `json:"changes"`
 	Notes   []string    `json:"notes"` // records that could not be read
+
+	// unread says that a record of the journal is among these: what is in effect on this host is not known.
+	unread bool
 }
 
 // Recovered is one change that was neither verified nor undone.
@@ -122,6 +125,7 @@ func (a *Agent) Recover(ctx context.Context) (RecoverReport, error) {
 		r.Changes = append(r.Changes, Recovered{ID: o.ID, What: o.What, State: string(o.State), Note: note})
 		r.Clean = r.Clean && o.Err == nil && o.State != journal.Refused
 	}
+	r.unread = err != nil
 	r.Notes = notes(err, a.history.Clean(), a.closeInterrupted(ctx))
 	r.Clean = r.Clean && len(r.Notes) == 0
 	return r, ctx.Err()

@@ -52,15 +52,16 @@ func (a *Agent) Run(ctx context.Context, o RunOptions) error {
 	if err != nil {
 		return err
 	}
-	blind := false
 	for _, n := range report.Notes {
-		a.log.Error("a record cannot be read, so nothing is changed before it can be: wpmend only observes", "note", n)
-		blind = true
+		a.log.Error("a record cannot be read", "note", n)
+	}
+	if report.unread {
+		a.log.Error("what wpmend has changed on this host is not known, so nothing is changed before it is: wpmend only observes", "remedy", "wpmend recover")
 	}
 	for _, c := range report.Changes {
 		a.log.Warn("recovered", "change", c.ID, "what", c.What, "state", c.State, "note", c.Note)
 	}
-	w := &watching{agent: a, options: o, blind: blind, schedule: newSchedule(a.conf().Watch), sites: map[string]*site.Site{}, pages: map[string]time.Time{},
+	w := &watching{agent: a, options: o, blind: report.unread, schedule: newSchedule(a.conf().Watch), sites: map[string]*site.Site{}, pages: map[string]time.Time{},
 		busy: map[string]bool{}, resting: map[string]*pause{}, groups: map[string][]*shared{}, told: map[string]*told{}, news: make(chan struct{}, 1), discovered: make(chan discovery, 1),
 		probes: newSlots(probesAtOnce, probeStands), visits: newSlots(visitsAtOnce, probeStands), incidents: newSlots(a.conf().Watch.Incidents, incidentStands), rare: newSlots(1, incidentStands)}
 	w.startFollowing(ctx)
@@ -241,7 +242,11 @@ func (w *watching) tellStatus() {
 	w.mu.Lock()
 	sites, open := len(w.sites), w.open
 	w.mu.Unlock()
-	w.options.Status("watching " + count(sites, "site") + ", " + count(open, "incident") + " at work")
+	status := "watching " + count(sites, "site") + ", " + count(open, "incident") + " at work"
+	if w.blind {
+		status += "; only observing, since a record of the journal cannot be read: wpmend recover"
+	}
+	w.options.Status(status)
 }
 
 func count(n int, what string) string {

@@ -45,6 +45,10 @@ type entry struct {
 	Vhost   *gateway.Vhost   `json:"vhost,omitempty"`
 	Master  *fpm.Master      `json:"master,omitempty"`
 	Pool    *fpm.Pool        `json:"pool,omitempty"`
+
+	// The whole of it, as wpmend 0.1 wrote it: what it has seen must not be lost by an upgrade while a server is down.
+	Gateways []gateway.Gateway `json:",omitempty"`
+	Masters  []fpm.Master      `json:",omitempty"`
 }
 
 func readHost(from io.Reader) (Host, error) {
@@ -61,6 +65,8 @@ func readHost(from io.Reader) (Host, error) {
 		switch {
 		case err != nil:
 			return Host{}, err
+		case len(e.Gateways)+len(e.Masters) > 0:
+			h.Gateways, h.Masters = append(h.Gateways, e.Gateways...), append(h.Masters, e.Masters...)
 		case e.Gateway != nil:
 			h.Gateways = append(h.Gateways, *e.Gateway)
 		case e.Master != nil:

@@ -1,12 +1,15 @@
 package site
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"wpmend/agent/gateway"
 	"wpmend/php/fpm"
@@ -252,6 +255,17 @@ func TestRemembered(t *testing.T) {
 	}
 	if p, ok := now[1].Pool("a"); !ok || p.Listen().Addr != "/run/a.sock" {
 		t.Errorf("the remembered pool lost its directives: %+v", now[1])
+	}
+	// As wpmend 0.1 wrote it.
+	old, err := json.Marshal(struct{ Gateways, Masters any }{[]gateway.Gateway{{Binary: "/usr/sbin/nginx"}}, before.Masters})
+	if err == nil {
+		err = os.WriteFile(filepath.Join(state, memoryFile), old, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h, err := Recall(state); err != nil || len(h.Gateways) != 1 || !cmp.Equal(h.Masters, recalled.Masters) {
+		t.Errorf("the memory of an earlier version: %+v, %v", h, err)
 	}
 	if err := os.WriteFile(filepath.Join(state, memoryFile), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
