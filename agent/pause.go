@@ -187,7 +187,7 @@ func (w *watching) forget(now time.Time) {
 // What was told of it is not told again.
 func (w *watching) tryAgain() {
 	for _, p := range w.resting {
-		p.until = time.Time{}
+		p.until = time.Now()
 	}
 }
 

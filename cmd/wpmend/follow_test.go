@@ -24,6 +24,9 @@ func (s *stage) incidents() (list []history.Incident) {
 	names, err := filepath.Glob(filepath.Join(s.state, "history", "[0-9A-Z]*.json"))
 	s.must(err)
 	for _, name := range names {
+		if strings.Count(filepath.Base(name), ".") > 1 {
+			continue // what became of an incident later
+		}
 		text, err := os.ReadFile(name)
 		s.must(err)
 		var i history.Incident
