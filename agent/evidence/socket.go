@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -17,6 +18,7 @@ import (
 	"wpmend/agent/site"
 	"wpmend/php/fpm"
 	"wpmend/php/process"
+	sockets "wpmend/php/socket"
 )
 
 // dialTimeout bounds a connect that nobody answers.
@@ -78,7 +80,9 @@ func nearby(m fpm.Master) bool {
 // dial connects once. A connection that nobody has accepted yet tells on TCP whether FPM lets its kind in, and where no
 // pool of ours is to be, who is there instead.
 func dial(a fpm.Address, s site.Site, found *diagnose.Socket) error {
-	conn, err := net.DialTimeout(a.Network, a.Addr, dialTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
+	defer cancel()
+	conn, err := sockets.Dial(ctx, a.Network, a.Addr)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"wpmend/php/errlog"
 	"wpmend/php/fcgi"
 	"wpmend/php/fpm"
+	"wpmend/php/socket"
 	"wpmend/wp"
 )
 
@@ -185,6 +186,8 @@ func poolFailure(err error, php []errlog.PHPError) (Outcome, string, string) {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return GatewayTimeout, "no answer", err.Error()
+	case errors.Is(err, socket.ErrElsewhere):
+		return Unknown, "connect: another's socket", err.Error()
 	case errors.As(err, &conn) && conn.Op == "dial" && errors.Is(err, syscall.EACCES):
 		return BadGateway, "connect: permission denied", err.Error()
 	case errors.As(err, &conn) && conn.Op == "dial":

@@ -14,6 +14,7 @@ import (
 
 	"wpmend/agent/gateway"
 	"wpmend/agent/site"
+	"wpmend/php/socket"
 )
 
 // listeners are the addresses where a vhost of the site answers for host by name,
@@ -120,8 +121,7 @@ func ofThisHost(host string) bool {
 }
 
 func dialOne(ctx context.Context, network, addr string, proxied bool) (net.Conn, error) {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, network, addr)
+	conn, err := socket.Dial(ctx, network, addr)
 	if err != nil || !proxied {
 		return conn, err
 	}

@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"wpmend/php/socket"
 )
 
 // Begun is a connection on which the first byte of a request has been sent and no more. PHP-FPM counts a request's age,
@@ -22,8 +24,7 @@ type Begun struct {
 // Begin opens a connection to a responder and begins a request that [WithBegun] hands to a later [Do]. A worker waits
 // for the rest until Close.
 func Begin(ctx context.Context, network, addr string) (*Begun, error) {
-	dialer := net.Dialer{}
-	conn, err := dialer.DialContext(ctx, network, addr)
+	conn, err := socket.Dial(ctx, network, addr)
 	if err != nil {
 		return nil, &ConnError{Op: "dial", Addr: addr, Err: contextFirst(ctx, err)}
 	}
@@ -58,8 +59,7 @@ func connect(ctx context.Context, network, addr string) (*Begun, error) {
 			return b, nil
 		}
 	}
-	dialer := net.Dialer{}
-	conn, err := dialer.DialContext(ctx, network, addr)
+	conn, err := socket.Dial(ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}
