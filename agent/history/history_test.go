@@ -284,3 +284,67 @@ func FuzzIncident(f *testing.F) {
 		}
 	})
 }
+
+// An escalated incident can be over later, which is written down once and beside it.
+func TestOver(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	i := begin(t, s, "a.test")
+	if err := s.Over(i.ID, "too early"); err == nil {
+		t.Error("one that has not ended is over")
+	}
+	i.State, i.Reason, i.Sites = Escalated, "unsolved", []SiteRef{{ID: "id-b.test", Domain: "b.test", Root: "/srv/b.test"}}
+	if err := s.Close(i); err != nil {
+		t.Fatal(err)
+	}
+	before := files(t, s)
+	for _, what := range []string{"well again", "once more"} {
+		if err := s.Over(i.ID, what); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := s.Get(i.ID)
+	if err != nil || got.Over.IsZero() || got.State != Escalated || len(got.Timeline) != 1 || got.Timeline[0].What != "well again" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if !strings.HasPrefix(files(t, s), before[:len(before)-1]) && !strings.Contains(files(t, s), before) {
+		t.Error("what was written was touched")
+	}
+	for _, name := range []string{"b.test", "id-b.test", "/srv/b.test", "a.test"} {
+		if list, err := s.List(Filter{Site: name}); err != nil || len(list) != 1 {
+			t.Errorf("%s: %d incidents, %v", name, len(list), err)
+		}
+	}
+	if err := s.Over("01ARZ3NDEKTSV4RRFFQ69G5FAV", ""); err == nil {
+		t.Error("an unknown one is over")
+	}
+	unwritten := Begin(Incident{Site: SiteRef{ID: "c"}})
+	if list, err := s.List(Filter{}); err != nil || len(list) != 1 {
+		t.Errorf("%d incidents, %v: what was only begun is not written", len(list), err)
+	}
+	unwritten.State = Resolved
+	if err := s.Close(unwritten); err != nil {
+		t.Error(err)
+	}
+}
+
+// Since leaves out what was begun before, and only that.
+func TestListSince(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	var middle time.Time
+	for n := range 6 {
+		if n == 3 {
+			time.Sleep(2 * time.Millisecond)
+			middle = time.Now()
+		}
+		begin(t, s, fmt.Sprint(n))
+	}
+	list, err := s.List(Filter{Since: middle})
+	if err != nil || len(list) != 3 || list[2].Site.Domain != "3" {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if list, err := s.List(Filter{Since: time.Now().Add(time.Hour)}); err != nil || len(list) != 0 {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
