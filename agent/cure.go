@@ -12,6 +12,7 @@ import (
 	"wpmend/agent/config"
 	"wpmend/agent/diagnose"
 	"wpmend/agent/journal"
+	"wpmend/agent/policy"
 	"wpmend/agent/probe"
 	"wpmend/agent/remedy"
 	"wpmend/agent/site"
@@ -210,6 +211,7 @@ func (h *healing) try(ctx context.Context, changes []journal.Change) (done bool,
 		return true, nil
 	}
 	if h.mode != nil && h.mode() != config.Heal {
+		h.report.Reason = policy.SuggestOnly
 		h.report.Advice = append(h.report.Advice, fmt.Sprintf("The configuration no longer lets wpmend change anything now, so nothing was. To have it done: wpmend heal %s", h.site.Domain))
 		return true, h.escalate(ctx)
 	}

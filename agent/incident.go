@@ -14,6 +14,10 @@ import (
 	"wpmend/agent/site"
 )
 
+// leadPatience is how long a site waits at most until it is known whether the failures of
+// others are its own: theirs may be made to take long.
+const leadPatience = time.Minute
+
 // incident handles a failure that a probe saw, of the front page or of a URL that only
 // a log names; false: it was left alone.
 func (w *watching) incident(ctx context.Context, s site.Site, r probe.Result, logged *url.URL) (handled bool, err error) {
@@ -161,6 +165,7 @@ func (w *watching) rediscover(ctx context.Context, s site.Site) (site.Site, erro
 // has. waited: others had to be looked into before.
 func (w *watching) lead(ctx context.Context, s site.Site) (group *shared, waited bool) {
 	at, seen := s.Master.Config, map[*shared]bool{}
+	patience := time.After(leadPatience)
 	for {
 		w.mu.Lock()
 		var open *shared
@@ -182,8 +187,13 @@ func (w *watching) lead(ctx context.Context, s site.Site) (group *shared, waited
 		seen[open] = true
 		wait := open.decided
 		for range 2 {
+			if wait == open.ended {
+				patience = nil
+			}
 			select {
 			case <-wait:
+			case <-patience:
+				return newShared(), true
 			case <-ctx.Done():
 				return nil, true
 			}

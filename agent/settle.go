@@ -10,6 +10,7 @@ import (
 	"wpmend/agent/history"
 	"wpmend/agent/journal"
 	"wpmend/agent/lock"
+	"wpmend/agent/policy"
 )
 
 // leftOn are the changes to a site that a wpmend which died left half-done. The
@@ -78,10 +79,10 @@ func (a *Agent) closeDead(id string) error {
 	if err != nil {
 		a.log.Warn("some records of the journal cannot be read", "err", err)
 	}
-	inc.State = history.Escalated
+	inc.State, inc.Reason = history.Escalated, string(policy.Stopped)
 	for _, c := range changes {
 		if c.Incident == inc.ID && c.State == journal.Verified {
-			inc.State = history.Resolved
+			inc.State, inc.Reason = history.Resolved, ""
 			inc.Changes = append(inc.Changes, changeRef(c))
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -34,7 +35,7 @@ func (v *service) closed(n int) []history.Incident {
 	var list []history.Incident
 	v.until(fmt.Sprintf("the end of incident %d", n), 60*time.Second, func() bool {
 		list = v.s.incidents()
-		return len(list) >= n && list[n-1].State != history.Ongoing
+		return len(list) >= n && !slices.ContainsFunc(list, func(i history.Incident) bool { return i.State == history.Ongoing })
 	})
 	if len(list) > n {
 		v.s.t.Fatalf("%d incidents, want %d: %+v", len(list), n, list)
@@ -46,7 +47,7 @@ func (v *service) closed(n int) []history.Incident {
 // sites of one pool that break at the same moment are two.
 func TestRunPool(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, lab.Options{Plugins: 4, Sites: 3, MaxChildren: 2}, `watch.every = "1s"`, "watch.incidents = 3")
+	s := newStage(t, lab.Options{Plugins: 4, Sites: 3}, `watch.every = "1s"`, "watch.incidents = 3")
 	s.shares()
 	v := s.serve()
 	s.must(s.StopFPM())
@@ -63,10 +64,27 @@ func TestRunPool(t *testing.T) {
 
 	s.must(s.Break(0, lab.Fatal, lab.Slug(1)))
 	s.must(s.Break(1, lab.Fatal, lab.Slug(2)))
-	v.until("the second answer", 30*time.Second, func() bool { return s.allWell() && len(s.incidents()) == 3 })
 	for n, i := range v.closed(3)[1:] {
 		if i.State != history.Resolved || len(i.Culprits) != 1 || len(i.Sites) != 0 {
 			t.Errorf("incident %d: %+v, want one with a culprit of its own", n, i)
+		}
+	}
+	if !s.allWell() {
+		t.Error("not all sites are well")
+	}
+
+	// What nobody may mend is told once of both, and the third is well.
+	s.must(s.Break(0, lab.SocketMode, ""))
+	last := v.closed(4)[3]
+	time.Sleep(3 * time.Second)
+	v.closed(4)
+	if last.State != history.Escalated || last.Reason != string(policy.Unsolved) || len(last.Sites) != 1 || len(last.Changes) != 0 || !strings.HasPrefix(last.Causes[0].Cause, "socket-") {
+		t.Errorf("incident %+v, want one of both sites of the pool, left as it is", last)
+	}
+	shown := s.run("incidents", "show", last.ID).exits(exitDone).stdout
+	for _, i := range []int{0, 1} {
+		if !strings.Contains(shown, s.Site(i).Domain) {
+			t.Errorf("%s is not named: %s", s.Site(i).Domain, shown)
 		}
 	}
 	v.end(syscall.SIGTERM)
@@ -171,6 +189,19 @@ func TestRunBudgets(t *testing.T) {
 	v.reload(flaps...) // it stayed down
 	if i := v.closed(8)[7]; i.State != history.Resolved || i.After != seventh.ID {
 		t.Errorf("it stayed down, and: %+v", i)
+	}
+
+	// What may only be suggested is told once, and done once it may be.
+	v.reload(append(large, `mode = "suggest"`, "budget.flaps = 0")...)
+	s.breakBy(lab.Fatal, lab.Slug(6))
+	ninth := v.closed(9)[8]
+	if ninth.State != history.Escalated || ninth.Reason != string(policy.SuggestOnly) || len(ninth.Culprits) != 1 || !strings.Contains(fmt.Sprint(ninth.Advice), "wpmend heal "+s.domain()) {
+		t.Errorf("a suggestion: %+v", ninth)
+	}
+	v.again(9, append(large, `mode = "suggest"`, "budget.flaps = 0")...)
+	v.reload(append(large, "budget.flaps = 0")...)
+	if i := v.closed(10)[9]; i.State != history.Resolved || i.After != ninth.ID {
+		t.Errorf("once it might be done: %+v", i)
 	}
 	v.end(syscall.SIGTERM)
 }
