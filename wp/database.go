@@ -17,6 +17,8 @@ const (
 	queryTimeout   = 10 * time.Second // all of one question
 	lockTimeout    = 3                // seconds; less than queryTimeout, so that nothing is written after we gave up
 	maxAnswer      = 16 << 20         // bytes of one answer
+	maxHandshake   = 8 << 10          // bytes until we are let in; keys of ten times the usual length have room
+	maxName        = 4 * 64           // bytes; MySQL takes 64 characters
 	maxPacket      = 16 << 20         // bytes of one question
 	maxOption      = 4 << 20          // bytes of an option that is written
 )
@@ -71,7 +73,9 @@ func OpenDatabase(ctx context.Context, c Config, defaultSocket string) (*Databas
 	if d.prefix = c.Prefix.Text; !prefixes.MatchString(d.prefix) {
 		return nil, fmt.Errorf("$table_prefix in %s, line %d is %q: only letters, digits, _ and $ can be in it", c.Prefix.File, c.Prefix.Line, d.prefix)
 	}
-	d.name = values["DB_NAME"]
+	if d.name = values["DB_NAME"]; len(d.name) > maxName || len(d.prefix) > maxName {
+		return nil, fmt.Errorf("DB_NAME or $table_prefix in %s is longer than any name of a database or a table: correct it", c.File)
+	}
 	var err error
 	if d.at, err = ParseDBHost(values["DB_HOST"], defaultSocket); err != nil {
 		return nil, err
@@ -99,7 +103,7 @@ func OpenDatabase(ctx context.Context, c Config, defaultSocket string) (*Databas
 	if err != nil {
 		return nil, fmt.Errorf("prepare the connection to %s: %w", d.at.Addr, err)
 	}
-	d.link = newLink(connector)
+	d.link = newLink(handshake{connector, d.limit})
 	if err := d.identify(ctx); err != nil {
 		d.link.close()
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"regexp"
+	"strings"
 
 	"github.com/go-sql-driver/mysql"
 )
@@ -125,6 +126,7 @@ func (d *Database) explain(err error) error {
 		// The driver reports its connection as broken.
 		return fmt.Errorf("%s: %w", d, d.limit.exceeded())
 	case errors.As(err, &server):
+		server = &mysql.MySQLError{Number: server.Number, SQLState: server.SQLState, Message: clip(server.Message)}
 		if hint, kind := kindOfAnswer(server); kind != nil {
 			return fmt.Errorf("%w: %s (%w): %s", kind, d, server, hint)
 		}
@@ -136,6 +138,17 @@ func (d *Database) explain(err error) error {
 		return fmt.Errorf("%w: %s: %w", ErrDatabaseDown, d, err)
 	}
 	return fmt.Errorf("%s: %w", d, err)
+}
+
+// maxWords is more than a real server says in one error (MYSQL_ERRMSG_SIZE, 512 bytes).
+const maxWords = 600
+
+// clip takes from a server's words what could be a real one's.
+func clip(s string) string {
+	if len(s) > maxWords {
+		s = s[:maxWords] + "…"
+	}
+	return strings.ToValidUTF8(s, "?")
 }
 
 // CheckTables reads a row of each table that every page needs, and gives the first

@@ -16,6 +16,8 @@ type DBHost struct {
 const (
 	mysqlPort   = 3306
 	mysqlSocket = "/run/mysqld/mysqld.sock"
+	// maxDBHost has room for a host name (253), a port and the path of a socket (107).
+	maxDBHost = 1024
 )
 
 // ParseDBHost reads DB_HOST as wpdb::parse_db_host and mysqli do: "host",
@@ -26,6 +28,9 @@ const (
 func ParseDBHost(s, defaultSocket string) (DBHost, error) {
 	if strings.ContainsRune(s, 0) {
 		return DBHost{}, fmt.Errorf("DB_HOST %q holds a NUL byte: correct it in wp-config.php", s)
+	}
+	if len(s) > maxDBHost {
+		return DBHost{}, fmt.Errorf("DB_HOST of %d bytes is no address: correct it in wp-config.php", len(s))
 	}
 	host, port, socket, ok := splitDBHost(s)
 	if !ok {

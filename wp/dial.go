@@ -20,7 +20,6 @@ type dialer struct {
 }
 
 func (d dialer) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	d.limit.allow(maxAnswer)
 	var conn net.Conn
 	var err error
 	if network == "unix" && d.owner != 0 && os.Geteuid() == 0 {
@@ -31,6 +30,7 @@ func (d dialer) dial(ctx context.Context, network, addr string) (net.Conn, error
 	if err != nil {
 		return nil, err
 	}
+	d.limit.dialled(conn, false)
 	return &limitedConn{Conn: conn, limit: d.limit}, nil
 }
 

@@ -3,6 +3,7 @@ package wp
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync/atomic"
 	"syscall"
@@ -10,12 +11,17 @@ import (
 
 // limiter bounds what is read from the server, which may be a customer's.
 type limiter struct {
+	size atomic.Int64 // bytes
 	left atomic.Int64
 	over atomic.Pointer[error]
+
+	greeting atomic.Bool // a handshake is on
+	conn     net.Conn    // its connection; whoever connects may use it
 }
 
 // allow starts a new answer.
 func (l *limiter) allow(n int64) {
+	l.size.Store(n)
 	l.left.Store(n)
 	l.over.Store(nil)
 }
@@ -33,6 +39,15 @@ func (l *limiter) refuse(err error) error {
 	return err
 }
 
+// dialled notes the connection of a handshake, and with nil closes the one that was noted if it came to nothing: the
+// driver forgets its own when it panics.
+func (l *limiter) dialled(c net.Conn, failed bool) {
+	if c == nil && failed && l.conn != nil {
+		_ = l.conn.Close() // it may have been
+	}
+	l.conn = c
+}
+
 // limitedConn reads a bounded answer, and none whose first packet announces
 // more columns than one byte counts: the driver would allocate as many as the
 // server says.
@@ -40,10 +55,12 @@ type limitedConn struct {
 	net.Conn
 	limit  *limiter
 	asked  atomic.Bool // a command was sent and its answer has not begun
-	header [4]byte     // of the packet being read: length, then sequence number
-	have   int         // bytes of it
-	body   int         // bytes of the packet still to come
-	first  bool        // the next byte of the body is the first
+	stage  stage
+	ready  []byte  // of a handshake: read and not yet handed on
+	header [4]byte // of the packet being read: length, then sequence number
+	have   int     // bytes of it
+	body   int     // bytes of the packet still to come
+	first  bool    // the next byte of the body is the first
 }
 
 // Write notes commands: their sequence numbers start from 0.
@@ -55,12 +72,32 @@ func (c *limitedConn) Write(b []byte) (int, error) {
 }
 
 func (c *limitedConn) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	if c.limit.left.Add(-int64(n)) < 0 {
-		return 0, c.limit.refuse(fmt.Errorf("%w: the server's answer has more than %d bytes", errTooLarge, maxAnswer))
+	if len(c.ready) == 0 && c.limit.greeting.Load() {
+		if err := c.packet(); err != nil && len(c.ready) == 0 {
+			return 0, err
+		}
 	}
+	if len(c.ready) > 0 {
+		n := copy(b, c.ready)
+		c.ready = c.ready[n:]
+		return n, nil
+	}
+	n, err := c.counted().Read(b)
 	if !c.follow(b[:n]) {
 		return 0, c.limit.refuse(fmt.Errorf("%w: an answer of hundreds of columns", errProtocol))
+	}
+	return n, err
+}
+
+// counted reads what the limit allows.
+func (c *limitedConn) counted() io.Reader { return countedReader{c} }
+
+type countedReader struct{ c *limitedConn }
+
+func (r countedReader) Read(b []byte) (int, error) {
+	n, err := r.c.Conn.Read(b)
+	if l := r.c.limit; l.left.Add(-int64(n)) < 0 {
+		return 0, l.refuse(fmt.Errorf("%w: the server's answer has more than %d bytes", errTooLarge, l.size.Load()))
 	}
 	return n, err
 }
