@@ -11,8 +11,8 @@ import (
 )
 
 // SpeaksForHost is nil when what the process says of itself may be believed for the whole host: it runs as root (real
-// and effective), in our user namespace and below our root folder, from a binary that root owns and nobody else can
-// replace. Otherwise the error says which of these does not hold. A binary that an upgrade replaced while it ran is
+// and effective), in our user namespace and below our root folder, from a binary that root owns, nobody else can replace
+// and nobody else can start as root. Otherwise the error says which of these does not hold. A binary that an upgrade replaced while it ran is
 // judged by the path that it had.
 func (p Process) SpeaksForHost() error {
 	if err := p.speaks(); err != nil {
@@ -57,6 +57,14 @@ func (p Process) speaks() error {
 	}
 	if err := RootOnly(path); err != nil {
 		return err
+	}
+	running, err := os.Stat(filepath.Join(dir, "exe"))
+	if err != nil {
+		return gone(p.PID, err)
+	}
+	// sudo, su and their like become root by both ids while they still wait for a password.
+	if running.Mode()&(fs.ModeSetuid|fs.ModeSetgid) != 0 {
+		return fmt.Errorf("anybody can start %s as root (setuid), by any name", path)
 	}
 	if !p.Alive() {
 		return ErrGone
