@@ -38,8 +38,9 @@ func ByShadowRequest(ctx context.Context, s site.Site, q Request, socket string,
 
 // byFastCGI sends the parameters that the gateway's own location would send, and
 // applies that location's limits to the answer, since FPM itself has none.
-func byFastCGI(ctx context.Context, route Route, s site.Site, q Request, to fpm.Address, extra map[string]string, l Limits) Result {
+func byFastCGI(ctx context.Context, route Route, s site.Site, q Request, to fpm.Address, extra map[string]string, l Limits) (r Result) {
 	r, ok := begin(route, q)
+	defer r.bound()
 	if !ok {
 		return r
 	}

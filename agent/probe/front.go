@@ -28,8 +28,9 @@ func ByFrontRequest(ctx context.Context, s site.Site, q Request, l Limits) Resul
 	return byFront(ctx, s, q, l, asker{})
 }
 
-func byFront(ctx context.Context, s site.Site, q Request, l Limits, k asker) Result {
+func byFront(ctx context.Context, s site.Site, q Request, l Limits, k asker) (r Result) {
 	r, ok := begin(Front, q)
+	defer r.bound()
 	if !ok {
 		return r
 	}
@@ -78,11 +79,11 @@ func step(s site.Site, u *url.URL, a Answer, hop int, r *Result) (done bool, to 
 	to, ok := next(s, u, location)
 	switch {
 	case !ok:
-		r.Outcome, r.Signature, r.Detail = Unknown, "redirect", "redirects out of the site, to "+location
+		r.Outcome, r.Signature, r.Detail = Unknown, "redirect", "redirects out of the site, to "+clip(location, maxShown)
 	case notInstalled(to.Path):
 		r.Outcome, r.Signature, r.Detail = DBError, "not installed", "redirects to WordPress' installer: its tables or wp-config.php are missing"
 	case hop == maxRedirects:
-		r.Outcome, r.Signature, r.Detail = Unknown, "redirect loop", fmt.Sprintf("more than %d redirects, the last to %s", maxRedirects, location)
+		r.Outcome, r.Signature, r.Detail = Unknown, "redirect loop", fmt.Sprintf("more than %d redirects, the last to %s", maxRedirects, clip(location, maxShown))
 	default:
 		return false, to
 	}

@@ -8,6 +8,7 @@
 package probe
 
 import (
+	"strings"
 	"time"
 
 	"wpmend/php/errlog"
@@ -70,6 +71,24 @@ type Result struct {
 	Took      time.Duration
 	Errors    []errlog.PHPError // PHP's own messages that came with the answer (pool and shadow only)
 	Detail    string            // what went wrong, in words
+}
+
+// Bounds on what a result keeps of a server's words, in bytes: it stands in reports, logs and the history.
+const (
+	maxShown = 1000
+	maxURL   = 2000 // no browser's address bar takes longer ones
+)
+
+// bound cuts what a site has chosen the length of.
+func (r *Result) bound() {
+	r.URL, r.Signature, r.Detail = clip(r.URL, maxURL), clip(r.Signature, maxShown), clip(r.Detail, 2*maxShown)
+}
+
+func clip(s string, size int) string {
+	if len(s) <= size {
+		return s
+	}
+	return strings.ToValidUTF8(s[:size], "") + "…"
 }
 
 // Aside reports an answer that says nothing of PHP: a refusal, or a redirect out

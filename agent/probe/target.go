@@ -12,6 +12,9 @@ import (
 // maxRedirects is how many hops within the site a probe follows; browsers stop at 20.
 const maxRedirects = 8
 
+// maxLocation is what gateways take of a request line by default (nginx: large_client_header_buffers 8k).
+const maxLocation = 8 << 10
+
 // maxHeader bounds a response header, far above what any gateway accepts.
 const maxHeader = 1 << 20
 
@@ -96,6 +99,9 @@ func shown(u *url.URL) string {
 
 // next resolves a redirect; ok is false when it leaves the site.
 func next(s site.Site, from *url.URL, location string) (*url.URL, bool) {
+	if len(location) > maxLocation {
+		return nil, false
+	}
 	u, err := from.Parse(location)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || !s.Serves(u.Hostname()) {
 		return nil, false
