@@ -10,7 +10,7 @@ import (
 // Bounds on what is worth nothing: a server that sends only this is not answering.
 const (
 	maxIdleRecords = 1000     // records in a row that carry neither output nor an end
-	maxStderrRead  = 64 << 20 // standard error read and dropped, bytes
+	maxStderrRead  = 64 << 20 // standard error read and dropped, with its records' heads, bytes
 )
 
 // answer gathers one response from its records.
@@ -129,7 +129,7 @@ func (a *answer) takeBody(b []byte) (full bool) {
 
 func (a *answer) takeStderr(b []byte) error {
 	a.stderr = append(a.stderr, b[:min(a.limits.Stderr-len(a.stderr), len(b))]...)
-	if a.stderrRead += len(b); a.stderrRead > maxStderrRead {
+	if a.stderrRead += headLen + len(b); a.stderrRead > maxStderrRead {
 		return &ProtocolError{fmt.Sprintf("more than %d MiB of standard error", maxStderrRead>>20)}
 	}
 	return nil

@@ -74,6 +74,7 @@ type record struct {
 // recordReader reads records with one buffer of the largest size that there is.
 type recordReader struct {
 	r    *bufio.Reader
+	head [headLen]byte
 	buf  []byte
 	read int64
 }
@@ -85,9 +86,9 @@ func newRecordReader(r io.Reader) *recordReader {
 // next returns the next record of our request. When the connection ends within one, what came of its content is
 // returned with the error.
 func (rr *recordReader) next() (record, error) {
-	var head [headLen]byte
+	head := rr.head[:]
 	rec := record{start: rr.read}
-	n, err := io.ReadFull(rr.r, head[:])
+	n, err := io.ReadFull(rr.r, head)
 	rr.read += int64(n)
 	if n > 0 && head[0] != version1 {
 		return record{}, wrongVersion(head[:n])
