@@ -67,6 +67,9 @@ func build(t *testing.T, into string) (deb, rpm string) {
 	return deb, rpm
 }
 
+// ours lists what carries the package's name, but for logs and what others write meanwhile.
+const ours = "find / -xdev -iname '*wpmend*' -not -path '/proc/*' -not -path '/tmp/*' -not -path '/root/*' -not -path '/var/log/*' -not -path '/var/cache/*' 2>/dev/null || true"
+
 func TestPackage(t *testing.T) {
 	t.Parallel()
 	deb, rpm := build(t, t.TempDir())
@@ -82,6 +85,7 @@ func TestPackage(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	before := h.sh(ours)
 	h.sh("dpkg -i /lab/wpmend.deb")
 	h.active()
 	h.says("systemctl is-enabled wpmend", "enabled")
@@ -93,10 +97,10 @@ func TestPackage(t *testing.T) {
 
 	// Installed over itself, as by an upgrade: a new process, and nothing of the administrator's or of the past is lost.
 	h.sh("echo '# mine' >>/etc/wpmend/wpmend.toml; mkdir -p /var/lib/wpmend/history; echo kept >/var/lib/wpmend/kept")
-	before := h.sh("systemctl show wpmend -p MainPID --value")
+	process := h.sh("systemctl show wpmend -p MainPID --value")
 	h.sh("dpkg -i /lab/wpmend.deb")
 	h.active()
-	if after := h.sh("systemctl show wpmend -p MainPID --value"); after == before {
+	if after := h.sh("systemctl show wpmend -p MainPID --value"); after == process {
 		t.Errorf("after an upgrade the old process %s still runs", strings.TrimSpace(after))
 	}
 	h.says("tail -n 1 /etc/wpmend/wpmend.toml; cat /var/lib/wpmend/kept", "# mine\nkept")
@@ -114,7 +118,9 @@ func TestPackage(t *testing.T) {
 	h.sh("dpkg -i /lab/wpmend.deb")
 	h.active()
 	h.sh("dpkg -P wpmend")
-	h.says("find / -xdev -iname '*wpmend*' -not -path '/proc/*' -not -path '/lab/*' -not -path '/tmp/*' -not -path '/root/*' -not -path '/work/*' -not -path '/var/log/*' -not -path '/var/cache/wpmend-lab*' 2>/dev/null || true", "")
+	if after := h.sh(ours); after != before {
+		t.Errorf("before the installation there was\n%s\nafter the purge\n%s", before, after)
+	}
 	h.fails("systemctl cat wpmend")
 	h.says("systemctl --failed --no-legend", "")
 }
