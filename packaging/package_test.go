@@ -85,6 +85,7 @@ func TestPackage(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	h.sh("rm -rf /var/lib/wpmend /run/wpmend /etc/wpmend") // of the host under this machine
 	before := h.sh(ours)
 	h.sh("dpkg -i /lab/wpmend.deb")
 	h.active()
