@@ -41,9 +41,9 @@ type Database struct {
 // prefixes that WordPress and MySQL both take without quoting.
 var prefixes = regexp.MustCompile(`^[A-Za-z0-9_$]+$`)
 
-// OpenDatabase connects as the site's wp-config.php says, through sockets as
-// the site's owner: neither root's reach into folders nor its name with the
-// server (auth_socket) may serve a customer's settings. A computed value gives
+// OpenDatabase connects as the site's wp-config.php says, and as the site's
+// owner: neither root's reach into folders and through the packet filter nor its
+// name with the server (auth_socket) may serve a customer's settings. A computed value gives
 // [ErrUnknown]; see [ErrDatabaseDown], [ErrCredentials], [ErrNoDatabase] and
 // [ErrNoTable] for the rest.
 func OpenDatabase(ctx context.Context, c Config, defaultSocket string) (*Database, error) {

@@ -22,10 +22,13 @@ type dialer struct {
 func (d dialer) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	var conn net.Conn
 	var err error
-	if network == "unix" && d.owner != 0 && os.Geteuid() == 0 {
-		conn, err = dialAs(ctx, d.owner, addr)
-	} else {
+	switch {
+	case d.owner == 0 || os.Geteuid() != 0:
 		conn, err = (&net.Dialer{}).DialContext(ctx, network, addr)
+	case network == "unix":
+		conn, err = dialAs(ctx, d.owner, addr)
+	default:
+		conn, err = dialTCPAs(ctx, d.owner, addr)
 	}
 	if err != nil {
 		return nil, err
@@ -43,7 +46,7 @@ func dialAs(ctx context.Context, uid uint32, path string) (net.Conn, error) {
 		return nil, &net.OpError{Op: "dial", Net: "unix", Addr: &net.UnixAddr{Name: path, Net: "unix"}, Err: err}
 	}
 	for {
-		fd, err := connectAs(as, path)
+		fd, err := connectAs(as, func() (int, error) { return connectSocket(path) })
 		if err == nil {
 			f := os.NewFile(uintptr(fd), path)
 			defer f.Close()
@@ -90,9 +93,10 @@ func identityOf(uid uint32) (credentials, error) {
 	return as, nil
 }
 
-// connectAs changes one thread's effective ids for one connect. The real and
-// the saved id stay root's, so the user cannot signal or trace the thread.
-func connectAs(as credentials, path string) (fd int, err error) {
+// connectAs changes one thread's effective ids while a socket is made and
+// connects. The real and the saved id stay root's, so the user cannot signal or
+// trace the thread.
+func connectAs(as credentials, connect func() (int, error)) (fd int, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -109,7 +113,7 @@ func connectAs(as credentials, path string) (fd int, err error) {
 			root[i] = uint32(g)
 		}
 		if err = become(as.groups, as.gid, as.uid); err == nil {
-			fd, err = connectSocket(path)
+			fd, err = connect()
 		}
 		// A thread that cannot become root again must not serve another
 		// goroutine: it stays locked and ends with this one.
