@@ -102,7 +102,9 @@ func TestAttackSocket(t *testing.T) {
 			t.Errorf("%s: it heard root: %v, want %v; %v", a.name, told, a.taken, err)
 		}
 		if a.name == "root's socket moved here" {
-			err = os.Rename(at, other)
+			if err := os.Rename(at, other); err != nil {
+				t.Fatal(err)
+			}
 		}
 		for _, left := range []string{at, home + "/two", home + "/run", run + "/site.sock", base + "/var"} {
 			if rerr := os.Remove(left); rerr != nil && !errors.Is(rerr, os.ErrNotExist) {
