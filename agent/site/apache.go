@@ -25,14 +25,19 @@ func (h *Host) modPHPSites(g gateway.Gateway, v gateway.Vhost, roots map[docroot
 		h.Problems = append(h.Problems, fmt.Sprintf("%s:%d: %s is left out: %v", v.File, v.Line, domain(v), err))
 		return nil
 	}
+	dir, err := plainly(v.Root, g.User)
+	if err != nil {
+		h.Problems = append(h.Problems, err.Error())
+		return nil
+	}
 	var sites []Site
-	for _, root := range h.look(v.Root, g.User, roots) {
-		base := strings.TrimSuffix(strings.TrimPrefix(root, strings.TrimSuffix(v.Root, "/")), "/")
+	for _, root := range h.look(dir, g.User, roots) {
+		base := strings.TrimSuffix(strings.TrimPrefix(root, strings.TrimSuffix(dir, "/")), "/")
 		if !plain.MatchString(base) {
 			h.Problems = append(h.Problems, fmt.Sprintf("%q is left out: its name could be taken for a command where it is shown", root))
 			continue
 		}
-		s := Site{ID: ID(root), Root: root, DocRoot: v.Root, Base: base, Owner: g.User, Group: g.Group,
+		s := Site{ID: ID(root), Root: root, DocRoot: dir, Base: base, Owner: g.User, Group: g.Group,
 			Domain: domain(v) + base, Handler: ModPHP}
 		if !v.RunsModPHP(s.Script()) {
 			continue

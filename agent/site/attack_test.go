@@ -58,3 +58,44 @@ func TestAttackLinkedSites(t *testing.T) {
 	}
 	t.Logf("attacks: 3, any escaped: %v", t.Failed())
 }
+
+// Roots that do not say plainly where they are, in a vhost that a panel made of a customer's words: none makes another's
+// site his, and none is guessed at.
+func TestAttackRoots(t *testing.T) {
+	t.Parallel()
+	const attacker, victim = 33, 65534
+	base, err := os.MkdirTemp("", "wpmend-site")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(base) })
+	theirs := filepath.Join(base, "b/www")
+	wordpress(t, theirs)
+	if err := errors.Join(os.Chmod(base, 0o755), os.MkdirAll(filepath.Join(base, "a/www"), 0o755), os.Lchown(filepath.Join(base, "a"), attacker, attacker), os.Lchown(filepath.Join(base, "a/www"), attacker, attacker)); err != nil {
+		t.Fatal(err)
+	}
+	err = filepath.WalkDir(filepath.Join(base, "b"), func(name string, _ os.DirEntry, err error) error {
+		return errors.Join(err, os.Lchown(name, victim, victim))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := master("/etc/b.conf", 8, "b")
+	b.Pools[0].Directives[1].Value = "nobody"
+	roots := []string{base + "/a/../b/www", base + "/a/www/../../b/www", base + "/*/www", base + "/[ab]/www", base + "/{a,b}/www", base + "/$host/www",
+		"$document_root", "a/www", "../b/www", "", "/", "/proc/self/root" + theirs, base + "/a/www/", base + "/b/www\n", base + "/b/www\x00", "~/www", theirs + "/.", "//" + theirs}
+	escapes := 0
+	for _, root := range roots {
+		h := Host{Masters: []fpm.Master{master("/etc/a.conf", 7, "a"), b}, Gateways: []gateway.Gateway{{Kind: "nginx", Vhosts: []gateway.Vhost{
+			vhost(root, "/run/a.sock", "a.example"), vhost(theirs, "/run/b.sock", "b.example")}}}}
+		h.join(everything)
+		for _, s := range h.Sites {
+			real, _ := filepath.EvalSymlinks(s.Root)
+			if s.Owner == attacker && (real == theirs || !filepath.IsAbs(s.Root)) {
+				escapes++
+				t.Errorf("%q: the attacker's site is %s (%s), owner %d, %v", root, s.Root, s.Domain, s.Owner, s.Unserved())
+			}
+		}
+	}
+	t.Logf("attacks: %d, escapes: %d", len(roots), escapes)
+}

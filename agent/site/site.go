@@ -183,6 +183,7 @@ func (h *Host) join(include func(string) bool) {
 			}
 		}
 	}
+	order = h.ofOwners(order)
 	nest(order)
 	h.Sites = make([]Site, 0, len(order))
 	for _, s := range order {
@@ -220,6 +221,9 @@ func (h *Host) sitesOf(v gateway.Vhost, pools map[fpm.Address]Served, roots map[
 		}
 	}
 	uid, gid, err := h.user(p, dir)
+	if err == nil {
+		dir, err = plainly(dir, uid)
+	}
 	if err != nil {
 		h.Problems = append(h.Problems, err.Error())
 		return nil
