@@ -45,7 +45,7 @@ func TestAttackName(t *testing.T) {
 		} {
 			cmd := exec.Command(a.binary)
 			cmd.Args = []string{title}
-			cmd.Env, cmd.Stderr = []string{asHelper + "=1"}, os.Stderr
+			cmd.Env, cmd.Stderr = []string{asHelper + "=1", "GORACE=atexit_sleep_ms=0"}, os.Stderr
 			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: customer, Gid: customer}}
 			p := child(t, cmd)
 			attacks++
