@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -204,12 +205,33 @@ func (l *Lab) httpOnSocket(site int) (func() error, error) {
 		return nil, err
 	}
 	server := &http.Server{Handler: http.NotFoundHandler(), ReadHeaderTimeout: time.Second}
-	go server.Serve(ln) // ends with Close
+	go server.Serve(lingering{ln}) // ends with Close
 	restore, err := l.askAt(site, ln.Addr().String())
 	if err != nil {
 		return nil, errors.Join(err, server.Close())
 	}
 	return func() error { return errors.Join(server.Close(), restore()) }, nil
+}
+
+// lingering reads on for a while after its answer, as a grown server does: else a gateway that is
+// still sending meets a reset instead of the answer.
+type lingering struct{ net.Listener }
+
+func (l lingering) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return lingeringConn{conn}, nil
+}
+
+type lingeringConn struct{ net.Conn }
+
+func (c lingeringConn) Close() error {
+	if tcp, ok := c.Conn.(*net.TCPConn); ok && tcp.CloseWrite() == nil && c.SetReadDeadline(time.Now().Add(300*time.Millisecond)) == nil {
+		_, _ = io.Copy(io.Discard, tcp) // until the gateway has closed, or the deadline
+	}
+	return c.Conn.Close()
 }
 
 // NoSuchHost is a name that no resolver knows (RFC 6761).
