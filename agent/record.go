@@ -108,9 +108,9 @@ func (a *Agent) recorded(s site.Site) ([]history.Incident, error) {
 // lately are the remedies that ended an incident of the site since, the newest first.
 // Records that cannot be read tell nothing.
 func (a *Agent) lately(s site.Site, since time.Time) (remedies []string) {
-	list, err := a.history.List(history.Filter{Site: s.ID})
+	list, err := a.recorded(s)
 	if err != nil {
-		a.log.Debug("some records of the history cannot be read", "err", err)
+		a.log.Debug("the history cannot be read", "err", err)
 	}
 	for _, i := range list {
 		if i.State == history.Resolved && i.Opened.After(since) && len(i.Remedies) > 0 {
