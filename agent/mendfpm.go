@@ -119,10 +119,8 @@ func (h *healing) endWorkers(ctx context.Context) (done bool, err error) {
 func (h *healing) stuck() (found []remedy.Worker) {
 	lost := h.lostPool() != ""
 	for _, w := range h.facts.Pool.Workers {
-		if w.Script == "" && w.Dir == "" && !lost {
-			continue
-		}
-		if !w.Stuck || w.Script != "" && !h.site.Owns(w.Script) || w.Script == "" && w.Dir != "" && !h.site.Owns(w.Dir) {
+		at := cmp.Or(w.Script, w.Dir)
+		if !w.Stuck || at == "" && !lost || at != "" && !h.site.Owns(at) {
 			continue
 		}
 		p, err := process.Read(w.PID)

@@ -129,9 +129,9 @@ func (a *Agent) recorded(s site.Site, since time.Time) ([]history.Incident, erro
 // lately are the remedies that ended an incident of the site since, the newest first.
 // Records that cannot be read tell nothing.
 func (a *Agent) lately(s site.Site, since time.Time) (remedies []string) {
-	list, err := a.history.List(history.Filter{Site: s.ID, Since: since.Add(-incidentStands)})
+	list, err := a.recorded(s, since)
 	if err != nil {
-		a.log.Debug("some records of the history cannot be read", "err", err)
+		a.log.Debug("the history cannot be read", "err", err)
 	}
 	for _, i := range list {
 		if i.State == history.Resolved && i.Opened.After(since) && len(i.Remedies) > 0 {

@@ -130,12 +130,12 @@ func (j *Journal) Apply(ctx context.Context, id string) error {
 // giveUp leaves the site as found after Apply failed in one step.
 func (j *Journal) giveUp(c Change, failed int, why error) error {
 	note := "not applied: " + why.Error()
-	if c.UndoNone != "" && c.begun(failed, why) {
-		_, err := j.turn(c, Applied, "done, or begun, with an error: "+why.Error())
-		return err
-	}
 	if c.UndoNone != "" {
-		_, err := j.turn(c, Undone, note)
+		to := Undone
+		if c.begun(failed, why) {
+			to, note = Applied, "done, or begun, with an error: "+why.Error()
+		}
+		_, err := j.turn(c, to, note)
 		return err
 	}
 	var refused *RefusedError

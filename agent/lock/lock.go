@@ -52,15 +52,19 @@ func Folder(root string) (Key, error) {
 // Database is the key of a database with its table prefix: copies of a site that
 // share it share active_plugins.
 func Database(identity string) Key {
-	sum := sha256.Sum256([]byte(identity))
-	return Key{file: "database-" + hex.EncodeToString(sum[:16]) + ".lock", what: "the database " + identity}
+	return hashed("database", identity, "the database "+identity)
 }
 
 // Master is the key of a PHP-FPM master, by its configuration: its sites are healed side
 // by side, and each may want it restarted.
 func Master(config string) Key {
-	sum := sha256.Sum256([]byte(config))
-	return Key{file: "fpm-" + hex.EncodeToString(sum[:16]) + ".lock", what: "PHP-FPM with " + config}
+	return hashed("fpm", config, "PHP-FPM with "+config)
+}
+
+// hashed is a key for what is known by a text that is no file name.
+func hashed(kind, identity, what string) Key {
+	sum := sha256.Sum256([]byte(identity))
+	return Key{file: kind + "-" + hex.EncodeToString(sum[:16]) + ".lock", what: what}
 }
 
 // Held is the error of an actor who finds a lock taken. PID is 0 when the holder

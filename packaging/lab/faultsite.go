@@ -124,8 +124,8 @@ func (l *Lab) activeTheme(s Site) (string, error) {
 	return filepath.Join(s.Content, "themes", name), err
 }
 
-// maintenance puts the file there that WordPress' updater writes, of some time ago:
-// computed anew on each request, its own date never lets it end.
+// maintenance puts a .maintenance file there that is dated some time ago; upgrading is the
+// time that it gives WordPress, which ends the state by that alone.
 func (l *Lab) maintenance(s Site, ago time.Duration, upgrading string) (func() error, error) {
 	file := filepath.Join(s.Core, ".maintenance")
 	// As WP_Upgrader::maintenance_mode writes it.
