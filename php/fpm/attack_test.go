@@ -22,7 +22,9 @@ func TestAttackInclude(t *testing.T) {
 	}
 	at := filepath.Join(home, "pool.conf")
 	own := func(text string) func() error {
-		return func() error { return errors.Join(os.WriteFile(at, []byte(text), 0o644), os.Chown(at, customer, customer)) }
+		return func() error {
+			return errors.Join(os.WriteFile(at, []byte(text), 0o644), os.Chown(at, customer, customer))
+		}
 	}
 	const pool = "[evil]\nuser = root\nlisten = /run/docker.sock\npm = static\npm.max_children = 1\n"
 	attacks := []struct {
