@@ -17,7 +17,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"wpmend/agent/bisect"
 	"wpmend/agent/config"
 	"wpmend/agent/history"
 	"wpmend/agent/journal"
@@ -38,26 +37,29 @@ type Options struct {
 	Progress func(Progress) // nil: nobody watches
 }
 
-// Progress is one step of the work, for a person who waits.
-type Progress struct {
-	Site  string
-	Doing string        // in words
-	Event *bisect.Event // a round of a search, nil otherwise
-}
-
 // Agent works on the sites of one host.
 type Agent struct {
+	*core
+	progress func(Progress)
+}
+
+// core is what all that work on one host share.
+type core struct {
 	settings atomic.Pointer[settings]
 	acting   atomic.Int32 // acts on live servers under way
 	state    string
 	log      *slog.Logger
-	progress func(Progress)
 	journal  *journal.Journal
 	history  *history.Store
 	sight    sight
 	spending spending
 	sites    sync.Map // root → *site.Site, as seen last
 	configs  sync.Map // root → wp.Config, of the sites whose files alone do not tell it
+}
+
+// Watched is the same agent, whose steps are told to somebody else.
+func (a *Agent) Watched(progress func(Progress)) *Agent {
+	return &Agent{core: a.core, progress: progress}
 }
 
 // Error is a failure with a kind that programs may rely on and a remedy for people.
@@ -84,7 +86,7 @@ func Open(o Options) (*Agent, error) {
 	if err := journal.Prepare(o.State); err != nil {
 		return nil, fmt.Errorf("state folder: %w", err)
 	}
-	a := &Agent{state: o.State, log: o.Log, progress: o.Progress}
+	a := &Agent{core: &core{state: o.State, log: o.Log}, progress: o.Progress}
 	a.Reconfigure(o.Config)
 	if a.progress == nil {
 		a.progress = func(Progress) {}
@@ -148,7 +150,7 @@ func (a *Agent) acquire(keys []lock.Key, doing string) (release func(), err erro
 func (a *Agent) say(s site.Site, format string, args ...any) {
 	doing := fmt.Sprintf(format, args...)
 	a.log.Debug(doing, "site", s.Domain)
-	a.progress(Progress{Site: s.Domain, Doing: doing})
+	a.progress(Progress{Site: ref(s), Doing: doing})
 }
 
 func (a *Agent) limits(s site.Site) probe.Limits {

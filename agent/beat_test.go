@@ -49,7 +49,7 @@ func TestBeat(t *testing.T) {
 	t.Parallel()
 	var said strings.Builder
 	beats := 0
-	w := &watching{agent: &Agent{log: slog.New(slog.NewTextHandler(&said, nil))}, options: RunOptions{Beat: func() { beats++ }, BeatEvery: time.Second},
+	w := &watching{agent: &Agent{core: &core{log: slog.New(slog.NewTextHandler(&said, nil))}}, options: RunOptions{Beat: func() { beats++ }, BeatEvery: time.Second},
 		probes: newSlots(1, probeStands), visits: newSlots(1, probeStands), incidents: newSlots(1, incidentStands)}
 	now := time.Now()
 	turn := func(after time.Duration, want int) {

@@ -152,16 +152,16 @@ func (a *Agent) fix(ctx context.Context, l *look, f found, r *BisectReport) (err
 		l.notes = append(l.notes, "Nothing was switched off: "+err.Error())
 		return nil
 	}
-	inc, err := a.history.Open(history.Incident{Site: ref(l.site),
+	inc := history.Begin(history.Incident{Site: ref(l.site),
 		Symptom: history.Symptom{Outcome: string(f.outcome), Signature: f.Signature, URL: l.target().String(), Status: l.front.Status}})
-	if err != nil {
+	if err := a.told(inc, a.history.Save(inc)); err != nil {
 		return fmt.Errorf("write the history, so nothing was changed: %w", err)
 	}
 	r.Incident = inc.ID
 	inc.State, inc.Probes, inc.Repeats, inc.Rounds, inc.Culprits = history.Escalated, f.Probes, f.Repeats, f.Rounds, r.Culprits
 	defer func() {
 		inc.Seconds = time.Since(inc.Opened).Seconds()
-		err = errors.Join(err, a.history.Close(inc))
+		err = errors.Join(err, a.told(inc, a.history.Close(inc)))
 	}()
 	var changes []journal.Change
 	if changes, err = a.switchOff(l, off, inc.ID, "wpmend bisect --fix: "+strings.Join(f.proof(), "; ")); err != nil {

@@ -36,7 +36,7 @@ func (a *Agent) recordBlip(s site.Site, y evidence.Symptom, asked fmt.Stringer) 
 	inc.State = history.Transient
 	inc.Note(y.Time, fmt.Sprintf("%s %s, says %s", y.Request, y.What, y.Source))
 	inc.Note(time.Now(), fmt.Sprintf("%d answers of %s in a row are healthy; nothing was done", transientProbes, asked))
-	return a.history.Close(inc)
+	return a.told(inc, a.history.Close(inc))
 }
 
 // loggedOutcome is what a status in a log stands for.

@@ -72,7 +72,7 @@ func (a *Agent) UndoIncident(ctx context.Context, id string) (SwitchReport, erro
 	if r.Left == 0 {
 		inc.State = history.Undone
 		inc.Note(time.Now(), "undone by a person")
-		err = a.history.Close(inc)
+		err = a.told(inc, a.history.Close(inc))
 	}
 	return r, err
 }

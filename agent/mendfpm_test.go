@@ -121,7 +121,7 @@ func (b *bench) touchesInTurn() {
 // site can be meant.
 func TestStuckOfSharedPool(t *testing.T) {
 	t.Parallel()
-	h := &healing{agent: &Agent{}, look: &look{site: site.Site{ID: "a", Root: "/srv/a", Pool: fpm.Pool{Name: "www"}}}}
+	h := &healing{agent: &Agent{core: &core{}}, look: &look{site: site.Site{ID: "a", Root: "/srv/a", Pool: fpm.Pool{Name: "www"}}}}
 	h.facts.Pool.Workers = []diagnose.Worker{{PID: os.Getpid(), Stuck: true}}
 	h.agent.sites.Store("/srv/a", &h.site)
 	if found := h.stuck(); len(found) != 1 {

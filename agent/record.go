@@ -38,7 +38,7 @@ func (h *healing) write() error {
 	if h.incident == nil || h.written {
 		return nil
 	}
-	if err := h.agent.history.Save(*h.incident); err != nil {
+	if err := h.agent.told(*h.incident, h.agent.history.Save(*h.incident)); err != nil {
 		return fmt.Errorf("write the history, so nothing was changed: %w", err)
 	}
 	h.written = true
@@ -63,6 +63,14 @@ func (h *healing) openSeen() error {
 // askNamed makes the incident one of a URL that only a log names.
 func (h *healing) askNamed() {
 	h.requests, h.logged = []request{{Request: probe.Request{Target: h.named}}}, true
+}
+
+// told tells whoever watches of an incident that was written down, unless it failed.
+func (a *Agent) told(i history.Incident, failed error) error {
+	if failed == nil {
+		a.progress(Progress{Site: i.Site, Doing: "incident " + i.ID + ": " + i.State, Incident: &i})
+	}
+	return failed
 }
 
 // event adds a line to the incident's story.
@@ -103,7 +111,7 @@ func (h *healing) close(failed error) error {
 		r.Incident = inc.After
 		return failed
 	}
-	return errors.Join(failed, h.agent.history.Close(*inc))
+	return errors.Join(failed, h.agent.told(*inc, h.agent.history.Close(*inc)))
 }
 
 // failedBefore reports whether a passing failure of the site that wpmend itself saw was

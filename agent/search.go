@@ -197,7 +197,7 @@ func (s *searching) layer(ctx context.Context, components, away []wp.Component, 
 	search := bisect.Search{Workers: s.oracle.workers(), Rate: s.rate, Progress: func(e bisect.Event) {
 		q.heard(e)
 		s.found.events = append(s.found.events, e)
-		s.agent.progress(Progress{Site: s.look.site.Domain, Event: &e})
+		s.agent.progress(Progress{Site: ref(s.look.site), Search: &e})
 	}}
 	for _, c := range components {
 		weight := 1.0

@@ -24,7 +24,7 @@ func TestConfOf(t *testing.T) {
 	}
 	first := parse("mode = \"heal\"\n[[owner]]\nuser = \"0\"\nmode = \"suggest\"\n[[owner]]\nuser = \"root\"\nprobe.verify = 7\n[[site]]\nmatch = \"WWW.b.test\"\nmode = \"observe\"\n")
 	second := parse("mode = \"observe\"\n[[site]]\nmatch = \"www.b.test\"\nmode = \"heal\"\n")
-	a := &Agent{}
+	a := &Agent{core: &core{}}
 	a.Reconfigure(first)
 	ofRoot := site.Site{ID: "1", Root: "/a", Domain: "a.test", Owner: 0}
 	named := site.Site{ID: "2", Root: "/b", Domain: "b.test", Owner: 0, Vhosts: []gateway.Vhost{{Names: []string{"b.test"}}, {Names: []string{"www.b.test"}}}}
@@ -79,7 +79,7 @@ func BenchmarkConfOf(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	a := &Agent{}
+	a := &Agent{core: &core{}}
 	a.Reconfigure(c)
 	s := site.Site{Root: "/srv/site4999", Domain: "site4999.test"}
 	for b.Loop() {

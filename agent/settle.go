@@ -91,5 +91,5 @@ func (a *Agent) closeDead(id string) error {
 		what = "wpmend was interrupted after it had verified the site"
 	}
 	inc.Note(time.Now(), what)
-	return a.history.Close(inc)
+	return a.told(inc, a.history.Close(inc))
 }

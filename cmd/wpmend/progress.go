@@ -22,6 +22,9 @@ func (in *invocation) progress() func(agent.Progress) {
 	}
 	start := time.Now()
 	return func(p agent.Progress) {
+		if p.Incident != nil {
+			return // the steps say it
+		}
 		fmt.Fprintf(in.err, "wpmend: %5.1f s  %s\n", time.Since(start).Seconds(), printable(words(p)))
 	}
 }
@@ -33,6 +36,9 @@ func (in *invocation) spinner(f *os.File) func(agent.Progress) {
 		progressbar.OptionThrottle(100*time.Millisecond))
 	in.clear = bar.Clear
 	return func(p agent.Progress) {
+		if p.Incident != nil {
+			return
+		}
 		width, _, err := term.GetSize(int(f.Fd()))
 		if err != nil || width < 40 { // some terminals say 0
 			width = 80
@@ -51,8 +57,8 @@ func cut(line string, width int) string {
 
 // words says what a step is.
 func words(p agent.Progress) string {
-	if p.Event == nil {
-		return p.Site + ": " + p.Doing
+	if p.Search == nil {
+		return p.Site.Domain + ": " + p.Doing
 	}
-	return p.Site + ": " + p.Event.String()
+	return p.Site.Domain + ": " + p.Search.String()
 }

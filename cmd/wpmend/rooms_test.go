@@ -19,11 +19,12 @@ import (
 // agent nor each other.
 var rooms = map[string][]string{
 	"cmd/wpmend":             {"agent", "agent/bisect", "agent/config", "agent/diagnose", "agent/history", "agent/lock", "agent/probe", "agent/report", "agent/site", "agent/supervisor", "packaging", "php/fpm", "php/ini", "php/transient"},
-	"agent":                  {"agent/bisect", "agent/config", "agent/diagnose", "agent/evidence", "agent/gateway", "agent/history", "agent/journal", "agent/lock", "agent/policy", "agent/probe", "agent/redact", "agent/remedy", "agent/report", "agent/shadow", "agent/site", "agent/watch", "php/fpm", "php/ini", "php/process", "wp"},
+	"agent":                  {"agent/bisect", "agent/config", "agent/diagnose", "agent/evidence", "agent/feed", "agent/gateway", "agent/history", "agent/journal", "agent/lock", "agent/policy", "agent/probe", "agent/redact", "agent/remedy", "agent/report", "agent/shadow", "agent/site", "agent/watch", "php/fpm", "php/ini", "php/process", "wp"},
 	"agent/bisect":           {},
 	"agent/config":           {"php", "wp"},
 	"agent/diagnose":         {"agent/gateway", "agent/probe", "php/errlog", "wp"},
 	"agent/evidence":         {"agent/diagnose", "agent/gateway", "agent/probe", "agent/site", "php/errlog", "php/fpm", "php/ini", "php/lint", "php/process", "php/socket", "php/transient", "wp"},
+	"agent/feed":             {"agent/history"},
 	"agent/gateway":          {"php/fpm", "php/process", "php/stamp", "php/transient"},
 	"agent/history":          {"agent/diagnose", "agent/journal"},
 	"agent/journal":          {"wp"},
