@@ -11,6 +11,10 @@ go_fetched=1.26.8
 lab_packages=(nginx-light apache2-bin nftables libapache2-mod-php8.2 php8.2-fpm php8.2-mysql php8.2-cli php8.2-opcache mariadb-server
 	wordpress wordpress-theme-twentytwentythree wordpress-theme-twentytwentytwo)
 
+# What only the tests need. gcc: the race detector is linked with C. systemd: some tests run in a
+# machine of their own with it as PID 1. chromium: the page. prometheus: promtool and a real scrape.
+test_packages=(gcc libc6-dev ca-certificates systemd chromium prometheus)
+
 step() { printf '== %s\n' "$*"; }
 die() {
 	printf '%s: %s\n' "$0" "$*" >&2
@@ -35,7 +39,7 @@ install_missing() {
 		return
 	fi
 	step "Packages: installing ${missing[*]} (no service is started)"
-	for unit in nginx php8.2-fpm mariadb apache2; do
+	for unit in nginx php8.2-fpm mariadb apache2 prometheus; do
 		[[ -e /lib/systemd/system/$unit.service ]] || quiet+=("$unit")
 	done
 	[[ " ${missing[*]} " != *' libapache2-mod-php8.2 '* ]] || keep_apache
