@@ -124,6 +124,9 @@ func (w *watching) rest(key string, mode config.Mode, r HealReport) time.Time {
 		w.resting[key] = p
 	}
 	p.escalated(mode, r, now)
+	if began := now.Add(-time.Duration(r.Seconds * float64(time.Second))); w.renewed.After(began) {
+		p.until = now // another configuration came meanwhile
+	}
 	if r.State == StateEscalated {
 		p.told[tale(history.Incident{Reason: string(r.Reason), Culprits: r.Culprits, Causes: r.Causes})] = true
 	}
@@ -186,8 +189,9 @@ func (w *watching) forget(now time.Time) {
 // tryAgain lets every failure be looked into at once, as after another configuration.
 // What was told of it is not told again.
 func (w *watching) tryAgain() {
+	w.renewed = time.Now()
 	for _, p := range w.resting {
-		p.until = time.Now()
+		p.until = w.renewed
 	}
 }
 

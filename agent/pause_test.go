@@ -205,3 +205,23 @@ func TestLead(t *testing.T) {
 		}
 	}
 }
+
+// Another configuration that comes in the last moment of an incident ends its pause as well.
+func TestReloadEndsPausesToCome(t *testing.T) {
+	t.Parallel()
+	w := &watching{resting: map[string]*pause{}}
+	r := HealReport{State: StateEscalated, Reason: policy.Flapping, Seconds: 5}
+	if until := w.rest("a", config.Heal, r); !until.After(time.Now()) {
+		t.Errorf("without a reload it rests until %s", until)
+	}
+	w.tryAgain()
+	for _, key := range []string{"a", "b"} {
+		if until := w.rest(key, config.Heal, r); until.After(time.Now()) {
+			t.Errorf("%s began under the earlier configuration, and rests until %s", key, until)
+		}
+	}
+	r.Seconds = 0
+	if until := w.rest("a", config.Heal, r); !until.After(time.Now()) {
+		t.Errorf("what began afterwards rests until %s", until)
+	}
+}

@@ -133,6 +133,7 @@ type watching struct {
 	told      map[string]*told          // by site
 	busy      map[string]bool
 	resting   map[string]*pause    // see restKey
+	renewed   time.Time            // when all pauses were ended last
 	groups    map[string][]*shared // failures under examination, by the PHP-FPM master of their sites
 	open      int                  // incidents at work
 }
