@@ -18,6 +18,8 @@ type InForce struct {
 	Until    time.Time `json:"until,omitzero"` // when wpmend takes it back by itself; zero: it does not
 	Undo     string    `json:"undo"`           // with wpmend; "" where nothing can
 	ByHand   []string  `json:"by_hand"`        // without: shell commands and comments
+
+	Reach Reach `json:"-"`
 }
 
 // InForce lists what wpmend has changed on this host and what is still so, site by site,
@@ -26,11 +28,12 @@ func (a *Agent) InForce() ([]InForce, []string) {
 	changes, err := a.journal.List()
 	list := []InForce{}
 	for _, c := range changes {
-		if c.State == journal.Undone || c.State == journal.Refused && c.Untouched || c.UndoNone != "" {
+		if !standing(c) {
 			continue
 		}
 		f := InForce{Change: c.ID, Incident: c.Incident, Root: c.SiteRoot, What: c.What, Since: c.Created, Until: c.Until,
 			ByHand: strings.Split(strings.TrimRight(c.UndoByHand(), "\n"), "\n")}
+		f.Reach.add(c)
 		switch component, ok := strings.CutPrefix(c.Why, switchedByHand); {
 		case ok:
 			f.Undo = "wpmend enable " + c.Site + " " + component
@@ -43,4 +46,9 @@ func (a *Agent) InForce() ([]InForce, []string) {
 	}
 	slices.SortStableFunc(list, func(a, b InForce) int { return strings.Compare(a.Root, b.Root) })
 	return list, notes(err)
+}
+
+// standing says whether a change is in effect, or may be.
+func standing(c journal.Change) bool {
+	return c.State != journal.Undone && !(c.State == journal.Refused && c.Untouched) && c.UndoNone == ""
 }

@@ -15,7 +15,12 @@ func (a *Agent) Report(ctx context.Context, id string) (report.Report, error) {
 	if err != nil {
 		return report.Report{}, err
 	}
-	return report.Of(i, redact.New(a.secrets(ctx, i.Site)...)), nil
+	return a.ReportOf(ctx, i), nil
+}
+
+// ReportOf is Report of an incident at hand, of which something may have been left out.
+func (a *Agent) ReportOf(ctx context.Context, i history.Incident) report.Report {
+	return report.Of(i, redact.New(a.secrets(ctx, i.Site)...))
 }
 
 // secrets are those that the site's wp-config.php holds now. A site that is gone, or

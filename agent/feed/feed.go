@@ -74,8 +74,8 @@ func New(keep int) *Feed {
 	return &Feed{kept: make([]Event, 0, keep), listeners: map[*Listener]struct{}{}}
 }
 
-// Publish gives the event its id and, unless it has one, its time.
-func (f *Feed) Publish(e Event) {
+// Publish gives the event its id and, unless it has one, its time, and returns it.
+func (f *Feed) Publish(e Event) Event {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.last++
@@ -95,6 +95,7 @@ func (f *Feed) Publish(e Event) {
 			f.drop(l)
 		}
 	}
+	return e
 }
 
 // Listen begins to listen. Missed are the kept events after the one with the id, the
