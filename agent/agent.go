@@ -35,6 +35,7 @@ type Options struct {
 	State    string
 	Log      *slog.Logger
 	Progress func(Progress) // nil: nobody watches
+	Meter    Meter          // nil: nobody counts
 }
 
 // Agent works on the sites of one host.
@@ -55,6 +56,9 @@ type core struct {
 	spending spending
 	sites    sync.Map // root → *site.Site, as seen last
 	configs  sync.Map // root → wp.Config, of the sites whose files alone do not tell it
+	meter    Meter
+	seen     seen
+	records  records
 }
 
 // Watched is the same agent, whose steps are told to somebody else.
@@ -86,10 +90,13 @@ func Open(o Options) (*Agent, error) {
 	if err := journal.Prepare(o.State); err != nil {
 		return nil, fmt.Errorf("state folder: %w", err)
 	}
-	a := &Agent{core: &core{state: o.State, log: o.Log}, progress: o.Progress}
+	a := &Agent{core: &core{state: o.State, log: o.Log, meter: o.Meter}, progress: o.Progress}
 	a.Reconfigure(o.Config)
 	if a.progress == nil {
 		a.progress = func(Progress) {}
+	}
+	if a.meter == nil {
+		a.meter = unmetered{}
 	}
 	var err error
 	if a.journal, err = journal.Open(filepath.Join(o.State, "journal"), a.journalDeps()); err != nil {

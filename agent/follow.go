@@ -28,6 +28,7 @@ const (
 // told is what the logs said of one site that no visit has looked into yet.
 type told struct {
 	symptoms []evidence.Symptom // one a URL, at most logURLs of these, and one without
+	first    time.Time          // of what is in symptoms, by the log; zero: nothing is
 	last     time.Time          // when the last one came
 	next     time.Time          // no visit before
 	rest     time.Duration      // after the next visit
@@ -43,6 +44,9 @@ func (t *told) add(y evidence.Symptom, now time.Time) {
 		t.rest = 0
 	}
 	t.last = now
+	if t.first.IsZero() {
+		t.first = y.Time
+	}
 	if i := slices.IndexFunc(t.symptoms, func(o evidence.Symptom) bool { return sameURL(o.URL, y.URL) }); i >= 0 {
 		t.symptoms[i] = y
 		return
@@ -68,6 +72,9 @@ func (t *told) visited(asked []string, settled bool, now time.Time) {
 	t.symptoms = slices.DeleteFunc(t.symptoms, func(y evidence.Symptom) bool {
 		return !y.Time.After(now) && (settled || y.URL == nil || slices.Contains(asked, y.URL.String()))
 	})
+	if len(t.symptoms) == 0 {
+		t.first = time.Time{}
+	}
 	t.rest = min(max(symptomRest, 2*t.rest), longestSymptomRest)
 	t.next = now.Add(t.rest)
 }

@@ -56,6 +56,9 @@ func (w *watching) incident(ctx context.Context, s site.Site, r probe.Result, lo
 		return true, nil
 	}
 	log.Warn("the site fails")
+	if first := w.firstTold(s); !first.IsZero() {
+		w.agent.meter.Noticed(max(0, time.Since(first)))
+	}
 	report, err := w.heal(ctx, s, HealOptions{Seen: &r, Logged: logged, Suggest: mode == config.Suggest || !t.hold.Allowed, attempt: t})
 	var held *lock.Held
 	switch {
@@ -240,6 +243,17 @@ func (w *watching) lookedInto(s site.Site) time.Time {
 	defer w.mu.Unlock()
 	if t := w.told[s.ID]; t != nil {
 		return t.settled
+	}
+	return time.Time{}
+}
+
+// firstTold is when the logs told first of what no visit has looked into yet; zero: they
+// tell of nothing.
+func (w *watching) firstTold(s site.Site) time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if t := w.told[s.ID]; t != nil {
+		return t.first
 	}
 	return time.Time{}
 }

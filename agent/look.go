@@ -229,6 +229,7 @@ func (a *Agent) explain(ctx context.Context, l *look) {
 // askOne asks through the gateway; where that says nothing of PHP, the pool is asked.
 func (a *Agent) askOne(ctx context.Context, s site.Site, q probe.Request) probe.Result {
 	_, judged := probe.Best(ctx, s, q, a.limits(s))
+	a.meter.Probed(judged)
 	return judged
 }
 
@@ -241,6 +242,7 @@ func (a *Agent) askAll(ctx context.Context, l *look, requests []request) (r prob
 	for _, q := range requests {
 		if q.visitor {
 			r = probe.AsVisitor(ctx, l.site, q.Target, a.limits(l.site))
+			a.meter.Probed(r)
 		} else {
 			r = a.askOne(ctx, l.site, q.Request)
 		}

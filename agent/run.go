@@ -155,6 +155,7 @@ func (w *watching) discover(ctx context.Context, now time.Time) {
 		before := used()
 		host, look, err := w.agent.discover(ctx, "")
 		took := used().less(before)
+		w.agent.meter.Discovered(took.wall, err)
 		if err == nil && look != w.followed {
 			w.follow(host.Sites) // opens thousands of files
 			w.followed = look
@@ -173,6 +174,7 @@ func (w *watching) found(d discovery) {
 		w.takeOver(d, now)
 	}
 	w.strain()
+	w.leave(d)
 	w.mu.Lock()
 	sites := len(w.sites)
 	w.mu.Unlock()

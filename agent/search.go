@@ -59,6 +59,7 @@ func (a *Agent) search(ctx context.Context, l *look, o oracle, weights map[strin
 	s := &searching{agent: a, look: l, oracle: o, weights: weights, rate: rate, found: found{details: map[string]string{}, asked: []Asked{}}}
 	err := s.run(ctx)
 	s.found.took = time.Since(start)
+	a.meter.Searched(verdictOf(s.found.Finding), s.found.Probes, s.found.Repeats, s.found.Rounds, s.found.took, err)
 	return s.found, err
 }
 

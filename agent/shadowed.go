@@ -23,6 +23,7 @@ const shadowWorkers = 4
 type shadowed struct {
 	look   *look
 	shadow *shadow.Shadow
+	meter  Meter
 	hold   bool // the site's own outgoing requests
 }
 
@@ -95,7 +96,7 @@ func (a *Agent) searchIn(ctx context.Context, l *look, sh *soon, weights map[str
 	}
 	searching, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
-	f, err = a.search(searching, l, &shadowed{look: l, shadow: sh.shadow, hold: a.confOf(l.site).Search.Outgoing == config.HoldOutgoing}, weights, rate)
+	f, err = a.search(searching, l, &shadowed{look: l, shadow: sh.shadow, meter: a.meter, hold: a.confOf(l.site).Search.Outgoing == config.HoldOutgoing}, weights, rate)
 	if err != nil && ctx.Err() == nil && searching.Err() != nil {
 		f.Finding, f.Explanation = bisect.Undecided, fmt.Sprintf("the search did not come to an end within %s: its answers contradict each other", most)
 		f.Culprits, err = []bisect.Culprit{}, nil
@@ -163,6 +164,9 @@ func (s *shadowed) ask(ctx context.Context, away []wp.Component, cache bool) (an
 		answer, err = s.shadow.Put(ctx, shadow.Question{Target: r.Target, Method: r.Method, Cookie: r.Cookie, Mask: mask})
 		if nobody := (*shadow.NoUserError)(nil); errors.As(err, &nobody) {
 			return answer, &Error{Kind: "no-such-user", Remedy: "wp-admin, Users, lists the logins", Err: nobody}
+		}
+		if err == nil {
+			s.meter.Probed(answer.Result)
 		}
 		if err != nil || verdict(answer.Outcome) != bisect.Healthy {
 			break
