@@ -62,6 +62,7 @@ type Config struct {
 	Gateway Gateway `toml:"gateway" json:"gateway"`
 	Limits  Limits  `toml:"limits" json:"limits"`
 	Edge    Edge    `toml:"edge" json:"edge"`
+	API     API     `toml:"api" json:"api"`
 	FPM     []FPM   `toml:"fpm" json:"fpm"`
 
 	// Owners and Sites are the sections for some sites only; see [Config.Of].
@@ -170,6 +171,7 @@ func Default() Config {
 		Budget: Budget{Site: 4, Pool: 8, Host: 20, Flaps: 6, Master: 2, Patience: Duration(20 * time.Second)},
 		Limits: defaultLimits(),
 		Edge:   Edge{Ask: true},
+		API:    defaultAPI(),
 	}
 }
 

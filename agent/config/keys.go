@@ -74,10 +74,11 @@ func keys() []key {
 		newKey("limits.max_children", func(c *Config) *int { return &c.Limits.MaxChildren }, number(1, 100_000)),
 		newKey("limits.term", func(c *Config) *Duration { return &c.Limits.Term }, duration(time.Minute, 365*day)),
 	)...)
-	return append(all,
+	all = append(all,
 		newKey("edge.ask", func(c *Config) *bool { return &c.Edge.Ask }, truth),
 		newKey("edge.resolver", func(c *Config) *string { return &c.Edge.Resolver }, resolver),
 	)
+	return append(all, apiKeys()...)
 }
 
 // elementError is a fault in one element of a list.
