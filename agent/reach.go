@@ -7,6 +7,7 @@ import (
 	"wpmend/agent/history"
 	"wpmend/agent/journal"
 	"wpmend/agent/remedy"
+	"wpmend/agent/site"
 )
 
 // Reach is what taking a change back would touch.
@@ -67,3 +68,6 @@ func (a *Agent) IncidentIndex() *history.Index { return a.history.Index() }
 // Acting says whether an act on a live server is under way, which must be waited for: one
 // that was stopped must be started again.
 func (a *Agent) Acting() bool { return a.acting.Load() > 0 }
+
+// Ref is how a site appears in every report.
+func Ref(s site.Site) SiteRef { return ref(s) }
