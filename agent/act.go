@@ -37,6 +37,8 @@ func (a *Agent) act(ctx context.Context, what json.RawMessage) error {
 		return err
 	case act.Do == remedy.RenewWorkers && act.Master != nil:
 		return a.renewWorkers(ctx, act)
+	case act.Do == remedy.AskPanel && act.Panel != nil && act.Master != nil:
+		return a.askPanel(ctx, act)
 	case slices.Contains([]string{remedy.ReloadFPM, remedy.RestartFPM, remedy.EndWorkers}, act.Do) && act.Master != nil:
 		return a.actFPM(ctx, act)
 	}

@@ -145,7 +145,9 @@ func (a *Agent) describe(ctx context.Context, t tuning) ([]journal.Change, error
 	c, err := l.Change(t.site)
 	var by *remedy.ManagedError
 	if errors.As(err, &by) {
-		err = &Error{Kind: "refused", Err: fmt.Errorf("pool %s is managed by %s: wpmend does not change its configuration", t.site.Pool.Name, by.By), Remedy: by.Do}
+		if l.Override, err = override(ctx, t, l.Pool, by); err == nil {
+			c, err = l.Change(t.site)
+		}
 	}
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 
 	"wpmend/agent/gateway"
 	"wpmend/agent/journal"
+	"wpmend/agent/panel"
 	"wpmend/php/fpm"
 )
 
@@ -17,6 +18,7 @@ const (
 	RenewWorkers  = "renew-workers" // of Pool, each between two requests
 	ReloadGateway = "reload-gateway"
 	PurgeCache    = "purge-cache"
+	AskPanel      = "ask-panel" // and then ReloadFPM
 )
 
 // Act is something that a change sets going, as the journal keeps it: plain data that
@@ -35,6 +37,9 @@ type Act struct {
 	Lose int `json:"lose,omitempty"`
 	// Force says that requests under way may be lost, no matter how many.
 	Force bool `json:"force,omitempty"`
+
+	// Panel is what a control panel is asked for.
+	Panel *panel.Act `json:"panel,omitempty"`
 
 	// Gateway is without its vhosts.
 	Gateway *gateway.Gateway `json:"gateway,omitempty"`

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"wpmend/agent/journal"
+	"wpmend/agent/panel"
 	"wpmend/agent/site"
 	"wpmend/php/fpm"
 	"wpmend/php/ini"
@@ -24,6 +25,8 @@ type Limits struct {
 	// Pool goes into the configuration of the pool, and holds for all of its sites; the names are FPM's:
 	// "request_terminate_timeout", "php_admin_value[memory_limit]".
 	Pool []ini.Setting
+	// Override is how the panel that writes the pool's file is given Pool; nil: the file is ours to change.
+	Override *panel.Plan
 
 	Master   fpm.Master // as it runs now, with its pools
 	Lose     int        // how many running requests a reload may end
@@ -54,17 +57,22 @@ func (l Limits) Change(s site.Site) (journal.Change, error) {
 		if err != nil {
 			return journal.Change{}, err
 		}
+		in := "in " + file
+		if o := l.Override; o != nil {
+			file, text, in = o.File, o.Text, o.What
+		}
 		c.Steps = append(c.Steps, journal.ReplaceHostFile(file, text))
-		where = append(where, said(l.Pool)+" in "+file)
+		where = append(where, said(l.Pool)+" "+in)
 	}
 	if len(c.Steps) == 0 {
 		return journal.Change{}, errors.New("no limit is to be set")
 	}
 	act := l.act(s)
-	back, err := act.Step(journal.OnUndo)
+	back, err := l.through(act, false).Step(journal.OnUndo)
 	if err != nil {
 		return journal.Change{}, err
 	}
+	act = l.through(act, true)
 	forth, err := act.Step(journal.OnApply)
 	if err != nil {
 		return journal.Change{}, err
@@ -92,6 +100,22 @@ func (l Limits) act(s site.Site) Act {
 		hand = "systemctl reload " + m.Unit
 	}
 	return Act{Do: ReloadFPM, Master: &m, Pool: l.Lost, Lose: l.Lose, Force: l.Force, Words: "reload " + named(m), Hand: t.tested(hand)}
+}
+
+// through is the act with the panel asked first to write the pool's file anew. On the way back its own file is put back
+// before that, so the panel is never asked for what it has no template of.
+func (l Limits) through(act Act, forth bool) Act {
+	if l.Override == nil || len(l.Pool) == 0 {
+		return act
+	}
+	ask := l.Override.Undo
+	if forth {
+		ask = l.Override.Apply
+	}
+	act.Do, act.Panel = AskPanel, &ask
+	act.Words = "let " + l.Override.Panel + " write the pool anew, and " + act.Words
+	act.Hand = append(panel.ByHand(ask), act.Hand...)
+	return act
 }
 
 func said(settings []ini.Setting) string {

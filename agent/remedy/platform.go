@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"wpmend/agent/panel"
 )
 
 // ManagedError says that a pool's configuration is written by a program that would overwrite a change, and what a person
@@ -13,6 +15,8 @@ import (
 type ManagedError struct {
 	By string // "cPanel"
 	Do string // whole sentences
+	// Pool is the one whose file it is.
+	Pool panel.Pool
 }
 
 func (e *ManagedError) Error() string {

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"os"
 
+	"wpmend/agent/panel"
 	"wpmend/agent/site"
+	"wpmend/php/fpm"
 	"wpmend/php/ini"
 )
 
@@ -15,11 +17,7 @@ func (l Limits) poolFile(s site.Site) (path string, text []byte, err error) {
 	if !ok {
 		return "", nil, fmt.Errorf("%s has no pool %s any more", l.Master.Config, s.Pool.Name)
 	}
-	for _, d := range pool.Directives {
-		if d.Key == "listen" {
-			path = d.File
-		}
-	}
+	path = fileOf(pool)
 	was, err := os.ReadFile(path)
 	if err != nil {
 		return "", nil, err
@@ -28,7 +26,8 @@ func (l Limits) poolFile(s site.Site) (path string, text []byte, err error) {
 	for _, p := range l.Pool {
 		lines = append(lines, p.Name+" = "+p.Value)
 	}
-	if by := managed(path, was, exists, s.Domain, lines); by != nil {
+	if by := managed(path, was, exists, s.Domain, lines); by != nil && l.Override == nil {
+		by.Pool = panel.Pool{File: path, Name: pool.Name, User: s.OwnerName()}
 		return "", nil, by
 	}
 	f, err := ini.Parse(was)
@@ -44,6 +43,16 @@ func (l Limits) poolFile(s site.Site) (path string, text []byte, err error) {
 		return "", nil, fmt.Errorf("%s cannot be set for pool %s in %s: another file of PHP-FPM's configuration has the last word", said(l.Pool), pool.Name, path)
 	}
 	return path, f.Bytes(), nil
+}
+
+// fileOf is the file that says where a pool listens.
+func fileOf(pool fpm.Pool) (path string) {
+	for _, d := range pool.Directives {
+		if d.Key == "listen" {
+			path = d.File
+		}
+	}
+	return path
 }
 
 func exists(path string) bool {

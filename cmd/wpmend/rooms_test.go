@@ -19,7 +19,7 @@ import (
 // agent nor each other.
 var rooms = map[string][]string{
 	"cmd/wpmend":             {"agent", "agent/bisect", "agent/config", "agent/diagnose", "agent/history", "agent/lock", "agent/probe", "agent/report", "agent/site", "agent/supervisor", "packaging", "php/fpm", "php/ini", "php/transient"},
-	"agent":                  {"agent/bisect", "agent/config", "agent/diagnose", "agent/evidence", "agent/feed", "agent/gateway", "agent/history", "agent/journal", "agent/lock", "agent/policy", "agent/probe", "agent/redact", "agent/remedy", "agent/report", "agent/shadow", "agent/site", "agent/watch", "php/fpm", "php/ini", "php/process", "wp"},
+	"agent":                  {"agent/bisect", "agent/config", "agent/diagnose", "agent/evidence", "agent/feed", "agent/gateway", "agent/history", "agent/journal", "agent/lock", "agent/panel", "agent/policy", "agent/probe", "agent/redact", "agent/remedy", "agent/report", "agent/shadow", "agent/site", "agent/watch", "php/fpm", "php/ini", "php/process", "wp"},
 	"agent/bisect":           {},
 	"agent/config":           {"php", "wp"},
 	"agent/diagnose":         {"agent/gateway", "agent/probe", "php/errlog", "wp"},
@@ -29,11 +29,12 @@ var rooms = map[string][]string{
 	"agent/history":          {"agent/diagnose", "agent/journal"},
 	"agent/journal":          {"wp"},
 	"agent/lock":             {},
+	"agent/panel":            {"php/ini", "php/process", "php/transient"},
 	"agent/policy":           {},
 	"agent/probe":            {"agent/gateway", "agent/site", "php/errlog", "php/fcgi", "php/fpm", "php/socket", "wp"},
 	"agent/redact":           {},
 	"agent/report":           {"agent/diagnose", "agent/history", "agent/redact"},
-	"agent/remedy":           {"agent/gateway", "agent/journal", "agent/site", "php/fpm", "php/ini", "wp"},
+	"agent/remedy":           {"agent/gateway", "agent/journal", "agent/panel", "agent/site", "php/fpm", "php/ini", "wp"},
 	"agent/shadow":           {"agent/probe", "agent/site", "php/errlog", "php/fcgi", "php/fpm", "wp"},
 	"agent/site":             {"agent/gateway", "php/fpm", "php/process", "php/stamp", "wp"},
 	"agent/supervisor":       {},
