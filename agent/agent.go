@@ -59,6 +59,7 @@ type core struct {
 	meter    Meter
 	seen     seen
 	records  records
+	nudged   chan struct{} // somebody knows that the host has changed
 }
 
 // Watched is the same agent, whose steps are told to somebody else.
@@ -90,7 +91,7 @@ func Open(o Options) (*Agent, error) {
 	if err := journal.Prepare(o.State); err != nil {
 		return nil, fmt.Errorf("state folder: %w", err)
 	}
-	a := &Agent{core: &core{state: o.State, log: o.Log, meter: o.Meter}, progress: o.Progress}
+	a := &Agent{core: &core{state: o.State, log: o.Log, meter: o.Meter, nudged: make(chan struct{}, 1)}, progress: o.Progress}
 	a.Reconfigure(o.Config)
 	if a.progress == nil {
 		a.progress = func(Progress) {}

@@ -9,6 +9,7 @@ import (
 	"wpmend/agent/journal"
 	"wpmend/agent/panel"
 	"wpmend/agent/remedy"
+	"wpmend/agent/site"
 	"wpmend/php/fpm"
 	"wpmend/php/ini"
 )
@@ -39,6 +40,30 @@ func override(ctx context.Context, t tuning, set []ini.Setting, by *remedy.Manag
 		return nil, err
 	}
 	return &plan, nil
+}
+
+// PanelPlan says how the panel of this host would be given settings of a site's pool. It changes nothing.
+func (a *Agent) PanelPlan(ctx context.Context, s site.Site, set []ini.Setting) (panel.Plan, error) {
+	m, up, err := s.Master.Running()
+	if err != nil {
+		return panel.Plan{}, err
+	}
+	if !up {
+		return panel.Plan{}, &Error{Kind: "not-running", Err: fmt.Errorf("PHP-FPM with %s does not run", s.Master.Config), Remedy: "wpmend check " + s.Domain}
+	}
+	_, err = remedy.Limits{Pool: set, Master: m}.Change(s)
+	var by *remedy.ManagedError
+	if !errors.As(err, &by) {
+		if err == nil {
+			err = &Error{Kind: "refused", Err: fmt.Errorf("no panel writes the pool of %s", s.Domain), Remedy: "wpmend php limits " + s.Domain + " --set NAME=VALUE"}
+		}
+		return panel.Plan{}, err
+	}
+	plan, err := override(ctx, tuning{site: s}, set, by)
+	if err != nil {
+		return panel.Plan{}, err
+	}
+	return *plan, nil
 }
 
 // askPanel has a panel write a pool's file anew and reloads PHP-FPM. The panel is asked in a quiet moment only: were the

@@ -97,6 +97,8 @@ func (a *Agent) Run(ctx context.Context, o RunOptions) error {
 		case c := <-o.Reload:
 			w.reconfigure(c)
 		case <-w.news:
+		case <-w.agent.nudged:
+			w.hurry(time.Now())
 		case <-due:
 		}
 	}
@@ -110,6 +112,7 @@ type watching struct {
 	schedule   *watch.Schedule
 	next       time.Time // when the next discovery is due
 	began      time.Time // when the one under way began; zero: there is none
+	hurried    time.Time // until when discoveries follow each other quickly
 	beaten     time.Time // the last beat, or when it was refused
 	stood      bool      // the last beat was refused
 	ready      bool
@@ -167,7 +170,7 @@ func (w *watching) discover(ctx context.Context, now time.Time) {
 // found takes over what a discovery brought.
 func (w *watching) found(d discovery) {
 	now := time.Now()
-	w.began, w.next = time.Time{}, now.Add(time.Duration(w.agent.conf().Watch.Discover))
+	w.began, w.next = time.Time{}, w.after(now)
 	if d.err != nil {
 		w.agent.log.Error("cannot discover the sites of this host", "err", d.err)
 	} else {

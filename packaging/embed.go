@@ -2,7 +2,7 @@
 // configuration. The packages of distributions hold the same files.
 package packaging
 
-import _ "embed"
+import "embed"
 
 // Unit is the service's unit for systemd, for a binary in /usr/bin.
 //
@@ -13,3 +13,8 @@ var Unit string
 //
 //go:embed wpmend.toml
 var Config string
+
+// Panels is what control panels are given: hooks, plugins, units, by the panel's name.
+//
+//go:embed all:panels
+var Panels embed.FS

@@ -1,19 +1,27 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"net/http"
+
 	"github.com/spf13/cobra"
 
 	"wpmend/agent"
 )
 
 func newSites(in *invocation) *cobra.Command {
-	return &cobra.Command{
+	var refresh bool
+	c := &cobra.Command{
 		Use:     "sites",
 		Short:   "lists the WordPress sites of this host",
-		Long:    "Asks the running gateways and PHP-FPM masters which WordPress sites they serve.",
-		Example: "  wpmend sites\n  wpmend sites --json",
+		Long:    "Asks the running gateways and PHP-FPM masters which WordPress sites they serve. With\n--refresh the running service is told to look at once, and nothing is listed.",
+		Example: "  wpmend sites\n  wpmend sites --json\n  wpmend sites --refresh",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if refresh {
+				return in.refresh(c.Context())
+			}
 			a, err := in.open()
 			if err != nil {
 				return err
@@ -37,4 +45,18 @@ func newSites(in *invocation) *cobra.Command {
 			})
 		},
 	}
+	c.Flags().BoolVar(&refresh, "refresh", false, "have the running service look for new and changed sites at once")
+	return c
+}
+
+// refresh tells the running service that sites have come, changed or gone; a panel's hooks do it.
+func (in *invocation) refresh(ctx context.Context) error {
+	conf, err := in.load()
+	if err != nil {
+		return err
+	}
+	if conf.API.Socket == "" {
+		return &agent.Error{Kind: "not-running", Err: errors.New("the service has no socket ([api] socket is empty), so it finds new sites by itself alone"), Remedy: "wpmend config show"}
+	}
+	return ask(ctx, conf.API.Socket, http.MethodPost, "/v1/sites/refresh", nil)
 }
