@@ -18,17 +18,19 @@ import (
 // Dependencies point one way: cmd → agent → wp, php; wp and php know neither the
 // agent nor each other.
 var rooms = map[string][]string{
-	"cmd/wpmend":             {"agent", "agent/bisect", "agent/config", "agent/diagnose", "agent/history", "agent/lock", "agent/panel", "agent/probe", "agent/report", "agent/site", "agent/supervisor", "packaging", "php/fpm", "php/ini", "php/transient"},
+	"cmd/wpmend":             {"agent", "agent/bisect", "agent/config", "agent/diagnose", "agent/doctor", "agent/history", "agent/lock", "agent/panel", "agent/probe", "agent/report", "agent/site", "agent/supervisor", "packaging", "php/fpm", "php/ini", "php/transient"},
 	"agent":                  {"agent/bisect", "agent/config", "agent/diagnose", "agent/evidence", "agent/feed", "agent/gateway", "agent/history", "agent/journal", "agent/lock", "agent/panel", "agent/policy", "agent/probe", "agent/redact", "agent/remedy", "agent/report", "agent/shadow", "agent/site", "agent/watch", "php/fpm", "php/ini", "php/process", "wp"},
 	"agent/bisect":           {},
 	"agent/config":           {"php", "wp"},
 	"agent/diagnose":         {"agent/gateway", "agent/probe", "php/errlog", "wp"},
+	"agent/doctor":           {"agent/config", "agent/evidence", "agent/gateway", "agent/lock", "agent/panel", "agent/site", "php/fpm", "php/process", "wp"},
 	"agent/evidence":         {"agent/diagnose", "agent/gateway", "agent/probe", "agent/site", "php/errlog", "php/fpm", "php/ini", "php/lint", "php/process", "php/socket", "php/transient", "wp"},
 	"agent/feed":             {"agent/history"},
 	"agent/gateway":          {"php/fpm", "php/process", "php/stamp", "php/transient"},
 	"agent/history":          {"agent/diagnose", "agent/journal"},
 	"agent/journal":          {"wp"},
 	"agent/lock":             {},
+	"agent/metrics":          {"agent", "agent/config", "agent/diagnose", "agent/feed", "agent/history", "agent/policy", "agent/probe"},
 	"agent/panel":            {"php/ini", "php/process", "php/transient"},
 	"agent/policy":           {},
 	"agent/probe":            {"agent/gateway", "agent/site", "php/errlog", "php/fcgi", "php/fpm", "php/socket", "wp"},

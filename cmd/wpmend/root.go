@@ -72,7 +72,7 @@ SITE is a domain, a root folder or an id: ` + "`wpmend sites`" + ` lists them.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return &usageError{c, err} })
 	for _, c := range []*cobra.Command{
 		newSites(in), newCheck(in), newBisect(in), newHeal(in), newDisable(in), newEnable(in),
-		newIncidents(in), newPHP(in), newPanel(in), newRecover(in), newRun(in), newService(in), newChanges(in), newConfig(in), newMan(in), newVersion(in),
+		newIncidents(in), newPHP(in), newPanel(in), newRecover(in), newRun(in), newService(in), newChanges(in), newConfig(in), newDoctor(in), newMan(in), newVersion(in),
 	} {
 		root.AddCommand(c)
 	}

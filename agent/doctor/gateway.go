@@ -1,0 +1,124 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"wpmend/agent/gateway"
+	"wpmend/php/process"
+)
+
+// strangers are web servers and proxies that wpmend cannot ask, by the names of their programs.
+var strangers = []string{"caddy", "openlitespeed", "litespeed", "lshttpd", "lighttpd", "h2o", "haproxy", "traefik", "envoy", "varnishd", "docker-proxy", "frankenphp"}
+
+func (h *host) gateway(ctx context.Context) []Finding {
+	s := &sheet{area: "gateway"}
+	broken := map[string]bool{}
+	for _, g := range h.gateways {
+		broken[g.Binary] = h.oneGateway(ctx, s, g) || broken[g.Binary]
+	}
+	for _, err := range h.asked {
+		switch text := err.Error(); {
+		case strings.Contains(text, " configuration: "): // counted with its server
+		case strings.Contains(text, "is not asked: "):
+			s.warn("gateway, others", "if it serves the sites, run it as root's own service", "%s", text)
+		default:
+			s.bad("gateway, configuration", "correct what it names, then test it with: nginx -t, or apachectl -t. Until then wpmend goes by what it saw last, and a restart of the server would fail", "%s", text)
+		}
+	}
+	if len(h.gateways) > 0 {
+		return s.findings
+	}
+	if len(h.asked) == 0 {
+		also := ""
+		if known := namesOf(h.procs, strangers); len(known) > 0 {
+			also = "; what runs is " + strings.Join(known, ", ") + ", which wpmend cannot ask for its sites"
+		}
+		s.bad("gateway", "start it: systemctl start nginx (or apache2, httpd). If it runs in a container, wpmend has to run in there", "no nginx or Apache runs here as root%s: no site can be found but those seen before", also)
+	}
+	return s.findings
+}
+
+// oneGateway looks at a server that answered; broken says that its test fails.
+func (h *host) oneGateway(ctx context.Context, s *sheet, g gateway.Gateway) (broken bool) {
+	name := strings.TrimSpace(g.Kind + " " + g.Version)
+	php := 0
+	for _, v := range g.Vhosts {
+		if len(v.PHP) > 0 || v.ModPHP {
+			php++
+		}
+	}
+	s.ok("gateway", "%s (%s): %s, %d of them with PHP", name, g.Config, count(len(g.Vhosts), "vhost"), php)
+	switch err := gateway.Test(ctx, g); refused(err) {
+	case nil:
+		if err != nil {
+			s.unknown("gateway, configuration", "", "%v", err)
+		}
+	default:
+		e := refused(err)
+		do := "correct it, then: " + tester(g)
+		if e.File != "" {
+			do = fmt.Sprintf("correct line %d of %s, then: %s", e.Line, e.File, tester(g))
+		}
+		s.bad("gateway, configuration", do, "%s runs, but would not start again: %s", name, e.Words)
+		broken = true
+	}
+	if len(g.Problems) > 0 {
+		s.warn("gateway, understood", "the sites behind these places may be judged unknown; please report what you use there", "%s could not be understood in full: %s", name, few(g.Problems, 3))
+	}
+	if silent := withoutLog(g); len(silent) > 0 {
+		s.warn("gateway, logs", "give them an error_log, or ErrorLog, that is a file", "%s write no error log to a file, so that a visitor's failure is noticed only by a scheduled probe: %s", count(len(silent), "vhost"), few(silent, 3))
+	}
+	return broken
+}
+
+// refused is the server's own refusal of its configuration.
+func refused(err error) *gateway.ConfigError {
+	if e := (*gateway.ConfigError)(nil); errors.As(err, &e) {
+		return e
+	}
+	return nil
+}
+
+func tester(g gateway.Gateway) string {
+	if g.Kind == gateway.Apache {
+		return "apachectl -t"
+	}
+	return "nginx -t"
+}
+
+// withoutLog are the vhosts with PHP that tell no file of their failures.
+func withoutLog(g gateway.Gateway) (silent []string) {
+	for _, v := range g.Vhosts {
+		logs := len(v.ErrorLogs) + len(v.AccessLogs)
+		for _, l := range v.PHP {
+			logs += len(l.ErrorLogs)
+		}
+		if logs == 0 && (len(v.PHP) > 0 || v.ModPHP) {
+			silent = append(silent, vhostName(v))
+		}
+	}
+	return silent
+}
+
+func vhostName(v gateway.Vhost) string {
+	if len(v.Names) > 0 {
+		return v.Names[0]
+	}
+	return fmt.Sprintf("%s:%d", v.File, v.Line)
+}
+
+// namesOf are those of a list of programs that run.
+func namesOf(procs []process.Process, names []string) (found []string) {
+	for _, p := range procs {
+		if name := filepath.Base(p.Exe); slices.Contains(names, name) && !slices.Contains(found, name) {
+			found = append(found, name)
+		}
+	}
+	slices.Sort(found)
+	return found
+}

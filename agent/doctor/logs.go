@@ -1,0 +1,144 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"wpmend/agent/evidence"
+	"wpmend/agent/gateway"
+)
+
+const (
+	// unrotated is how large a log grows where nothing rotates it.
+	unrotated = 2 << 30
+	// lastLines is how much of a log's end is read for its clock.
+	lastLines = 64 << 10
+)
+
+// logs looks at those from which visitors' failures are noticed.
+func (h *host) logs(ctx context.Context) []Finding {
+	s := &sheet{area: "logs"}
+	seen := map[string]bool{}
+	for _, l := range evidence.Logs(h.found.Sites) {
+		if !seen[l.File] {
+			seen[l.File] = true
+			h.files = append(h.files, l.File)
+		}
+	}
+	slices.Sort(h.files)
+	judgeLogs(s, h.files, examineLog)
+	h.journal(ctx, s)
+	return s.findings
+}
+
+// logFile is what is known of a log.
+type logFile struct {
+	err      error
+	regular  bool
+	size     int64
+	siblings bool // there is an older one beside it
+}
+
+func examineLog(path string) logFile {
+	var l logFile
+	// A customer may have put a named pipe there: opened without waiting, and without following a last link out of his reach.
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+	if err != nil {
+		l.err = err
+		return l
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if l.err = unix.Fstat(fd, &st); l.err != nil {
+		return l
+	}
+	l.regular, l.size = st.Mode&unix.S_IFMT == unix.S_IFREG, st.Size
+	// A name holds no pattern of Glob's own, or the question goes unanswered.
+	older, _ := filepath.Glob(path + "[.-]*")
+	l.siblings = len(older) > 0
+	return l
+}
+
+func judgeLogs(s *sheet, files []string, examine func(string) logFile) {
+	var missing, unread, odd, large []string
+	for _, f := range files {
+		switch l := examine(f); {
+		case errors.Is(l.err, fs.ErrNotExist):
+			missing = append(missing, f)
+		case l.err != nil:
+			unread = append(unread, fmt.Sprintf("%s (%v)", f, l.err))
+		case !l.regular:
+			odd = append(odd, f)
+		case l.size > unrotated && !l.siblings:
+			large = append(large, fmt.Sprintf("%s (%s)", f, size(uint64(l.size))))
+		}
+	}
+	switch n := len(files) - len(missing) - len(unread) - len(odd); {
+	case len(files) == 0:
+		s.warn("logs", "give the vhosts an access_log and an error_log that are files", "no log tells of the sites' failures: they are noticed by scheduled probes only")
+	default:
+		s.ok("logs", "%s that tell of visitors' failures can be read", count(n, "log"))
+	}
+	if len(unread) > 0 {
+		s.warn("logs, unreadable", "ls -l of the file and the folders above it", "%s", few(unread, 3))
+	}
+	if len(odd) > 0 {
+		s.warn("logs, no files", "let the server write to a file", "these are no files, so nothing is read from them: %s", few(odd, 3))
+	}
+	if len(missing) > 0 {
+		s.ok("logs, yet to come", "not there yet, and followed once they are: %s", few(missing, 3))
+	}
+	if len(large) > 0 {
+		s.warn("logs, rotation", "a file in /etc/logrotate.d, or the panel's own setting", "nothing seems to rotate %s", few(large, 3))
+	}
+}
+
+// journal tries whether the kernel's messages can be read: they name workers that it killed.
+func (h *host) journal(ctx context.Context, s *sheet) {
+	if !exists("/run/systemd/journal/socket") {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, askBound)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, "journalctl", "--quiet", "--no-pager", "--lines=1", "--output=short-iso").CombinedOutput(); err != nil {
+		s.warn("journald", "journalctl --verify; systemctl restart systemd-journald", "the journal cannot be read: %v %s", err, strings.TrimSpace(string(out)))
+		return
+	}
+	if !exists("/var/log/journal") {
+		s.ok("journald", "it is read; it lies in memory, so what happened before a reboot is lost (mkdir /var/log/journal keeps it)")
+		return
+	}
+	s.ok("journald", "it is read, and kept over reboots")
+}
+
+// lastRecord is the time of the last record of a gateway's error log, as this host's zone
+// reads it, and when the file was written last.
+func lastRecord(kind, path string) (said, written time.Time, err error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+	if err != nil {
+		return said, written, err
+	}
+	f := os.NewFile(uintptr(fd), path)
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return said, written, errors.Join(err, fs.ErrInvalid)
+	}
+	from := max(0, info.Size()-lastLines)
+	err = gateway.ScanLog(kind, io.NewSectionReader(f, from, info.Size()-from), nil, func(r gateway.LogRecord) bool {
+		said = r.Time
+		return true
+	})
+	return said, info.ModTime(), err
+}
