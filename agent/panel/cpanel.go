@@ -22,6 +22,7 @@ const (
 	whmapi        = "/usr/local/cpanel/bin/whmapi1"
 	cpanelRebuild = "/usr/local/cpanel/scripts/php_fpm_config"
 	cpanelData    = "/var/cpanel/userdata"
+	cpanelHook    = "/usr/local/cpanel/3rdparty/bin/wpmend-hook"
 )
 
 var cpanelPool = regexp.MustCompile(`^/opt/cpanel/ea-php\d+/root/etc/php-fpm\.d/([^/]+)\.conf$`)
@@ -194,7 +195,7 @@ func (cpanel) byHand(a Act) []string {
 // hooks: Standardized Hooks, https://api.docs.cpanel.net/guides/guide-to-standardized-hooks. The script describes itself,
 // so that manage_hooks registers and removes all of its events at once.
 func (cpanel) hooks() Hooks {
-	const script, manage = "/usr/local/cpanel/3rdparty/bin/wpmend-hook", "/usr/local/cpanel/bin/manage_hooks"
-	return Hooks{Files: []HookFile{{"cpanel/wpmend-hook", script, 0o755}},
-		Install: [][]string{{manage, "add", "script", script}}, Remove: [][]string{{manage, "delete", "script", script}}}
+	const manage = "/usr/local/cpanel/bin/manage_hooks"
+	return Hooks{Files: []HookFile{{"cpanel/wpmend-hook", cpanelHook, 0o755}},
+		Install: [][]string{{manage, "add", "script", cpanelHook}}, Remove: [][]string{{manage, "delete", "script", cpanelHook}}}
 }
