@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 
+	"wpmend/agent/config"
 	"wpmend/agent/history"
 	"wpmend/agent/journal"
 	"wpmend/agent/remedy"
@@ -68,6 +69,9 @@ func (a *Agent) IncidentIndex() *history.Index { return a.history.Index() }
 // Acting says whether an act on a live server is under way, which must be waited for: one
 // that was stopped must be started again.
 func (a *Agent) Acting() bool { return a.acting.Load() > 0 }
+
+// Configured is the configuration in force.
+func (a *Agent) Configured() config.Config { return a.conf() }
 
 // Ref is how a site appears in every report.
 func Ref(s site.Site) SiteRef { return ref(s) }

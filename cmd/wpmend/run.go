@@ -5,14 +5,20 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"wpmend/agent"
+	"wpmend/agent/api"
 	"wpmend/agent/config"
+	"wpmend/agent/feed"
 	"wpmend/agent/supervisor"
 )
+
+// eventsKept is how many events a client of the API that comes back may have missed.
+const eventsKept = 4096
 
 func newRun(in *invocation) *cobra.Command {
 	return &cobra.Command{
@@ -42,16 +48,33 @@ has systemd do all this.`,
 				return err
 			}
 			log := slog.New(in.serviceLog())
-			a, err := agent.Open(agent.Options{Config: conf, State: in.state, Log: log})
+			happens := feed.New(eventsKept)
+			a, err := agent.Open(agent.Options{Config: conf, State: in.state, Log: log, Progress: func(p agent.Progress) { happens.Publish(p.Event()) }})
 			if err != nil {
 				return err
 			}
 			s := supervisor.New(log)
 			context.AfterFunc(c.Context(), s.Stopping)
+			served := api.New(api.Options{
+				Agent: a, Feed: happens, Log: log, Version: version, Config: a.Configured,
+				Page:    nil, // agent/web
+				Metrics: nil, // agent/metrics
+			})
+			// What runs beside the watch ends with it, however that ends.
+			ctx, cancel := context.WithCancel(c.Context())
+			var beside sync.WaitGroup
+			defer beside.Wait()
+			defer cancel()
+			beside.Go(func() {
+				if err := served.Serve(ctx); err != nil {
+					log.Error("the API did not end well", "err", err)
+				}
+			})
+			// agent/notify: beside.Go(…)
 			reload := make(chan config.Config)
-			go in.reload(c.Context(), hangups, reload, s, log)
-			return a.Run(c.Context(), agent.RunOptions{
-				Ready:     func(int) { s.Ready() },
+			go in.reload(ctx, hangups, reload, s, log)
+			return a.Run(ctx, agent.RunOptions{
+				Ready:     func(int) { served.Ready(); s.Ready() },
 				Beat:      s.Alive,
 				BeatEvery: s.Every(),
 				Reload:    reload,
