@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,6 +43,7 @@ func (h *host) databases(ctx context.Context) []Finding {
 	}
 	work.Wait()
 	var failed []string
+	var why error
 	reached, computed := 0, 0
 	for i, err := range errs {
 		switch {
@@ -50,7 +52,8 @@ func (h *host) databases(ctx context.Context) []Finding {
 		case errors.Is(err, errComputed) || errors.Is(err, wp.ErrUnknown):
 			computed++
 		default:
-			failed = append(failed, fmt.Sprintf("%s (%v)", sites[i].Domain, err))
+			failed = append(failed, sites[i].Domain)
+			why = cmp.Or(why, err)
 		}
 	}
 	of := ""
@@ -58,7 +61,7 @@ func (h *host) databases(ctx context.Context) []Finding {
 		of = fmt.Sprintf(" (of the first %d)", len(sites))
 	}
 	if len(failed) > 0 {
-		s.bad("databases", "wpmend check SITE names the cause", "of %s%s the database cannot be reached: %s", count(len(failed), "site"), of, few(failed, 3))
+		s.bad("databases", "wpmend check SITE names the cause", "of %s%s the database cannot be reached: %s. Of the first: %v", count(len(failed), "site"), of, few(failed, 3), why)
 	}
 	if reached > 0 || len(failed) == 0 {
 		text := ""

@@ -90,6 +90,7 @@ type host struct {
 	asked    []error // what gateways said, and who was not believed
 	masters  []fpm.Master
 	read     []error // the same of PHP-FPM
+	memory   error   // what was seen earlier cannot be read
 	found    site.Host
 	excluded []string // roots that the configuration leaves out
 	failed   error    // of the discovery
@@ -121,8 +122,8 @@ func Examine(ctx context.Context, o Options) (Report, error) {
 		{"testing the gateways' configuration", h.gateway},
 		{"testing PHP-FPM's configuration", h.php},
 		{"", h.sites},
-		{"starting a private copy of a pool", h.search},
 		{"asking the sites' databases", h.databases},
+		{"starting a private copy of a pool", h.search},
 		{"", h.logs},
 		{"", h.clocks},
 		{"", h.limits},
@@ -155,7 +156,7 @@ func (h *host) look(ctx context.Context) {
 	h.masters, h.read = fpm.Discover(h.procs)
 	remembered, err := site.Recall(h.State)
 	if err != nil && !os.IsNotExist(err) {
-		h.read = append(h.read, err)
+		h.memory = err
 	}
 	seen := map[string]bool{}
 	h.found, h.failed = site.Discover(ctx, remembered, func(root string) bool {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -17,23 +18,21 @@ var strangers = []string{"caddy", "openlitespeed", "litespeed", "lshttpd", "ligh
 
 func (h *host) gateway(ctx context.Context) []Finding {
 	s := &sheet{area: "gateway"}
-	broken := map[string]bool{}
 	for _, g := range h.gateways {
-		broken[g.Binary] = h.oneGateway(ctx, s, g) || broken[g.Binary]
+		oneGateway(ctx, s, g)
 	}
+	silent := 0
 	for _, err := range h.asked {
 		switch text := err.Error(); {
-		case strings.Contains(text, " configuration: "): // counted with its server
+		case strings.Contains(text, " configuration: "): // stands with its server
 		case strings.Contains(text, "is not asked: "):
-			s.warn("gateway, others", "if it serves the sites, run it as root's own service", "%s", text)
+			s.warn("gateway, others", "if it serves sites of this host: a server in a container is seen only by a wpmend in there, and one that runs as a user speaks for him alone", "%s", text)
 		default:
-			s.bad("gateway, configuration", "correct what it names, then test it with: nginx -t, or apachectl -t. Until then wpmend goes by what it saw last, and a restart of the server would fail", "%s", text)
+			silent++
+			s.bad("gateway, configuration", "correct what it names, then: nginx -t, or apachectl -t. Until then wpmend goes by what it saw last, and the server would not start again", "%s", said(text))
 		}
 	}
-	if len(h.gateways) > 0 {
-		return s.findings
-	}
-	if len(h.asked) == 0 {
+	if len(h.gateways)+silent == 0 {
 		also := ""
 		if known := namesOf(h.procs, strangers); len(known) > 0 {
 			also = "; what runs is " + strings.Join(known, ", ") + ", which wpmend cannot ask for its sites"
@@ -43,8 +42,20 @@ func (h *host) gateway(ctx context.Context) []Finding {
 	return s.findings
 }
 
-// oneGateway looks at a server that answered; broken says that its test fails.
-func (h *host) oneGateway(ctx context.Context, s *sheet, g gateway.Gateway) (broken bool) {
+// place is where nginx ("… in FILE:LINE") and Apache ("line N of FILE") say that they stumbled.
+var place = regexp.MustCompile(` in (/[^ :]+):(\d+)|line (\d+) of (/[^ :]+)`)
+
+// said puts the place first, of a server's words with dates, processes and commands.
+func said(text string) string {
+	m := place.FindStringSubmatch(text)
+	if m == nil {
+		return text
+	}
+	return m[1] + m[4] + ", line " + m[2] + m[3] + ": " + text
+}
+
+// oneGateway looks at a server that answered.
+func oneGateway(ctx context.Context, s *sheet, g gateway.Gateway) {
 	name := strings.TrimSpace(g.Kind + " " + g.Version)
 	php := 0
 	for _, v := range g.Vhosts {
@@ -53,19 +64,16 @@ func (h *host) oneGateway(ctx context.Context, s *sheet, g gateway.Gateway) (bro
 		}
 	}
 	s.ok("gateway", "%s (%s): %s, %d of them with PHP", name, g.Config, count(len(g.Vhosts), "vhost"), php)
-	switch err := gateway.Test(ctx, g); refused(err) {
-	case nil:
-		if err != nil {
-			s.unknown("gateway, configuration", "", "%v", err)
-		}
-	default:
-		e := refused(err)
+	err := gateway.Test(ctx, g)
+	switch e := (*gateway.ConfigError)(nil); {
+	case errors.As(err, &e):
 		do := "correct it, then: " + tester(g)
 		if e.File != "" {
 			do = fmt.Sprintf("correct line %d of %s, then: %s", e.Line, e.File, tester(g))
 		}
 		s.bad("gateway, configuration", do, "%s runs, but would not start again: %s", name, e.Words)
-		broken = true
+	case err != nil:
+		s.unknown("gateway, configuration", "", "%v", err)
 	}
 	if len(g.Problems) > 0 {
 		s.warn("gateway, understood", "the sites behind these places may be judged unknown; please report what you use there", "%s could not be understood in full: %s", name, few(g.Problems, 3))
@@ -73,15 +81,6 @@ func (h *host) oneGateway(ctx context.Context, s *sheet, g gateway.Gateway) (bro
 	if silent := withoutLog(g); len(silent) > 0 {
 		s.warn("gateway, logs", "give them an error_log, or ErrorLog, that is a file", "%s write no error log to a file, so that a visitor's failure is noticed only by a scheduled probe: %s", count(len(silent), "vhost"), few(silent, 3))
 	}
-	return broken
-}
-
-// refused is the server's own refusal of its configuration.
-func refused(err error) *gateway.ConfigError {
-	if e := (*gateway.ConfigError)(nil); errors.As(err, &e) {
-		return e
-	}
-	return nil
 }
 
 func tester(g gateway.Gateway) string {

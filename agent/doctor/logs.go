@@ -37,7 +37,9 @@ func (h *host) logs(ctx context.Context) []Finding {
 		}
 	}
 	slices.Sort(h.files)
-	judgeLogs(s, h.files, examineLog)
+	if len(h.found.Sites) > 0 {
+		judgeLogs(s, h.files, examineLog)
+	}
 	h.journal(ctx, s)
 	return s.findings
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,7 +22,11 @@ func (h *host) php(ctx context.Context) []Finding {
 		h.master(ctx, s, m)
 	}
 	for _, err := range h.read {
-		s.warn("PHP-FPM, others", "php-fpm -t of that version shows what is wrong; a master that root does not run counts for its user alone", "%v", err)
+		if strings.Contains(err.Error(), "speak for the host") {
+			s.warn("PHP-FPM, others", "if it serves sites of this host: one in a container is seen only by a wpmend in there, and one that runs as a user speaks for him alone", "%v", err)
+			continue
+		}
+		s.bad("PHP-FPM, configuration", "php-fpm -t of that version names file and line; a reload or restart before that is put right ends the PHP of all its sites", "%v", err)
 	}
 	module := 0
 	for _, x := range h.found.Sites {
@@ -33,8 +38,8 @@ func (h *host) php(ctx context.Context) []Finding {
 	case len(h.masters) > 0:
 	case module > 0:
 		s.warn("PHP-FPM", "sites can be checked and healed; searches rename plugins on the live site, and only if --method rename allows it. PHP-FPM makes it safer", "no PHP-FPM runs; Apache itself runs the PHP of %s", count(module, "site"))
-	default:
-		s.bad("PHP-FPM", "start it: systemctl start php8.2-fpm (ls /etc/php shows the versions; php-fpm with RHEL and its kin)", "no PHP-FPM runs here as root: every PHP site answers 502 or 503")
+	case len(h.read) == 0:
+		s.bad("PHP-FPM", "start it: systemctl start "+h.startable(), "no PHP-FPM runs here as root: every PHP site answers 502 or 503")
 	}
 	return s.findings
 }
@@ -104,4 +109,18 @@ func connects(ctx context.Context, a fpm.Address) error {
 		return err
 	}
 	return conn.Close()
+}
+
+// startable names the units of PHP-FPM that ran here once, or that are installed.
+func (h *host) startable() string {
+	var units []string
+	for _, m := range append(slices.Clone(h.found.Masters), fpm.Installed()...) {
+		if m.Unit != "" && !slices.Contains(units, m.Unit) {
+			units = append(units, m.Unit)
+		}
+	}
+	if len(units) == 0 {
+		return "php8.2-fpm, or whatever it is called here (systemctl list-unit-files '*php*')"
+	}
+	return strings.Join(units, " ")
 }

@@ -13,6 +13,9 @@ func (h *host) sites(context.Context) []Finding {
 		s.bad("sites", "wpmend sites", "they cannot be looked for: %v", h.failed)
 		return s.findings
 	}
+	if h.memory != nil {
+		s.warn("sites, seen earlier", "the next discovery of the service writes it anew", "what was remembered of this host cannot be read, so a server that is down now is not known: %v", h.memory)
+	}
 	if n := len(h.found.Sites); n > 0 {
 		names := make([]string, n)
 		for i, x := range h.found.Sites {
@@ -39,10 +42,13 @@ func (h *host) sites(context.Context) []Finding {
 	if len(unserved) > 0 {
 		s.bad("sites without PHP", "wpmend check names the cause", "%s", few(unserved, 3))
 	}
+	elsewhere := map[string]bool{} // what the servers said stands with them
+	for _, err := range append(slices.Clone(h.asked), h.read...) {
+		elsewhere[unnumbered(err.Error())] = true
+	}
 	var notes []string
 	for _, p := range h.found.Problems {
-		// What the servers said stands with them.
-		if !strings.Contains(p, " configuration: ") && !slices.ContainsFunc(append(slices.Clone(h.asked), h.read...), func(e error) bool { return e.Error() == p }) && !slices.Contains(unserved, p) {
+		if !strings.Contains(p, " configuration: ") && !elsewhere[unnumbered(p)] && !slices.Contains(unserved, p) {
 			notes = append(notes, p)
 		}
 	}
@@ -50,4 +56,14 @@ func (h *host) sites(context.Context) []Finding {
 		s.warn("sites, left out", "wpmend sites --json lists all notes", "%s", few(notes, 4))
 	}
 	return s.findings
+}
+
+// unnumbered makes two texts equal that differ by processes and times.
+func unnumbered(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return -1
+		}
+		return r
+	}, text)
 }

@@ -66,9 +66,15 @@ func (p *page) doctor(r doctor.Report) {
 			p.wrapped(strings.Repeat(" ", len(word))+"→ ", strings.Repeat(" ", len(word)+2), f.Do)
 		}
 	}
+	p.line("")
 	switch {
 	case r.Problems > 0:
-		p.line("wpmend CANNOT do all of its job here: %s.", sums(r))
+		p.line("wpmend CANNOT do all of its job here: %s. First of all:", sums(r))
+		for _, f := range r.Findings {
+			if f.State == doctor.Problem {
+				p.wrapped("  "+f.Check+" → ", "    ", f.Do)
+			}
+		}
 	case r.Warnings+r.Unknown > 0:
 		p.line("wpmend can do its job here: %s.", sums(r))
 	default:
