@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"wpmend/agent"
@@ -37,6 +38,11 @@ const (
 	siteUnknown    = "unknown"
 )
 
+// urgency sorts the states: what fails first, what is well last.
+func urgency(state string) string {
+	return strconv.Itoa(slices.Index([]string{siteFailing, siteRecovering, siteEscalated, siteUnknown, siteHealthy}, state))
+}
+
 // SiteList is one page of sites.
 type SiteList struct {
 	Sites []SiteInfo `json:"sites"`
@@ -50,9 +56,10 @@ type SitePath struct {
 }
 
 func (s *Server) describeSites() {
-	register(s, route{id: "listSites", method: http.MethodGet, path: "/v1/sites", tag: "sites", summary: "The sites that the caller may see, by domain"},
+	register(s, route{id: "listSites", method: http.MethodGet, path: "/v1/sites", tag: "sites", summary: "The sites that the caller may see"},
 		func(ctx context.Context, c *caller, in *struct {
 			Paging
+			Sort  string `query:"sort" enum:"domain,state" default:"domain" doc:"By domain, or those in trouble first."`
 			Query string `query:"q" maxLength:"256" example:"shop" doc:"Only those whose domain, root folder, owner or id holds this text."`
 		}) (*bodied[SiteList], error) {
 			if c.unseen != nil {
@@ -66,10 +73,14 @@ func (s *Server) describeSites() {
 			infos = slices.DeleteFunc(infos, func(i SiteInfo) bool {
 				return !slices.ContainsFunc([]string{i.Domain, i.Root, i.Owner, i.ID}, func(t string) bool { return strings.Contains(strings.ToLower(t), q) })
 			})
-			key := func(i SiteInfo) string { return i.Domain + "\x00" + i.ID }
+			list, key := "sites", func(i SiteInfo) string { return i.Domain + "\x00" + i.ID }
+			if in.Sort == "state" {
+				byDomain := key
+				list, key = "sites by state", func(i SiteInfo) string { return urgency(i.State) + byDomain(i) }
+			}
 			slices.SortFunc(infos, func(a, b SiteInfo) int { return cmp.Compare(key(a), key(b)) })
 			l := SiteList{Notes: []string{}}
-			if l.Sites, l.Next, err = pageOf(in.Paging, "sites", infos, key, ascending); err != nil {
+			if l.Sites, l.Next, err = pageOf(in.Paging, list, infos, key, ascending); err != nil {
 				return nil, err
 			}
 			if host, err := s.sight.last(); err == nil && c.role == Admin {

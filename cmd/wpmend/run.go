@@ -15,6 +15,7 @@ import (
 	"wpmend/agent/config"
 	"wpmend/agent/feed"
 	"wpmend/agent/supervisor"
+	"wpmend/agent/web"
 )
 
 // eventsKept is how many events a client of the API that comes back may have missed.
@@ -57,7 +58,7 @@ has systemd do all this.`,
 			context.AfterFunc(c.Context(), s.Stopping)
 			served := api.New(api.Options{
 				Agent: a, Feed: happens, Log: log, Version: version, Config: a.Configured,
-				Page:    nil, // agent/web
+				Page:    web.Handler(),
 				Metrics: nil, // agent/metrics
 			})
 			// What runs beside the watch ends with it, however that ends.
