@@ -163,7 +163,7 @@ func (cpanel) plan(_ context.Context, h host, p Pool, set []ini.Setting) (Plan, 
 		}
 	}
 	act := Act{Do: "rebuild", User: p.User, Domain: domain}
-	return Plan{File: file, Was: was, Text: text, Apply: act, Undo: act, What: "in " + file}, nil
+	return Plan{File: file, New: was == nil, Was: string(was), Text: string(text), Apply: act, Undo: act, What: "in " + file}, nil
 }
 
 // cpanelKey is a setting as the file has it: FPM's own directives with underscores for dots, all else under a name of

@@ -97,7 +97,7 @@ func (directadmin) plan(_ context.Context, h host, p Pool, set []ini.Setting) (P
 		return fail("", "%s: %v", file, err)
 	}
 	act := Act{Do: "rewrite", User: p.User}
-	return Plan{File: file, Was: was, Text: text, Apply: act, Undo: act, What: fmt.Sprintf("for the account %s in %s", p.User, file)}, nil
+	return Plan{File: file, New: was == nil, Was: string(was), Text: string(text), Apply: act, Undo: act, What: fmt.Sprintf("for the account %s in %s", p.User, file)}, nil
 }
 
 // daSet is the template with an account's own part at its end, where it wins; what an earlier part of the account's set

@@ -147,7 +147,7 @@ func (hestia) plan(_ context.Context, h host, p Pool, set []ini.Setting) (Plan, 
 	if err != nil {
 		return Plan{}, err
 	}
-	return Plan{File: file, Was: was, Text: text,
+	return Plan{File: file, New: was == nil, Was: string(was), Text: string(text),
 		Apply: Act{Do: hestiaTemplate, User: p.User, Domain: domain, From: now, To: own},
 		Undo:  Act{Do: hestiaTemplate, User: p.User, Domain: domain, From: own, To: now, Yields: true},
 		What:  fmt.Sprintf("in the backend template %s of %s", own, domain)}, nil

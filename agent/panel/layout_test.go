@@ -82,16 +82,16 @@ func TestHestia(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Hestia knows the PHP version by the end of the template's name.
-	if !strings.HasPrefix(plan.Apply.To, "wpmend-") || !strings.HasSuffix(plan.Apply.To, "-PHP-8_2") || plan.Undo.To != "PHP-8_2" || plan.Was != nil || !plan.Undo.Yields {
+	if !strings.HasPrefix(plan.Apply.To, "wpmend-") || !strings.HasSuffix(plan.Apply.To, "-PHP-8_2") || plan.Undo.To != "PHP-8_2" || !plan.New || !plan.Undo.Yields {
 		t.Errorf("%+v", plan)
 	}
-	f, err := ini.Parse(plan.Text)
+	f, err := ini.Parse([]byte(plan.Text))
 	for _, s := range one {
 		if v, _ := f.GetIn("%backend%", s.Name); v != s.Value || err != nil {
 			t.Errorf("%s = %q in\n%s", s.Name, v, plan.Text)
 		}
 	}
-	if !strings.Contains(string(plan.Text), "%user%") {
+	if !strings.Contains(plan.Text, "%user%") {
 		t.Errorf("the template lost its places:\n%s", plan.Text)
 	}
 	for name, pool := range map[string]Pool{
@@ -197,7 +197,7 @@ func TestCPanel(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := "---\n_is_present: 1\npm_max_children: 12\nphp_value_error_reporting:\n  name: php_value[error_reporting]\n  value: E_ALL\nrequest_terminate_timeout: 120s\nphp_admin_value_memory_limit: { name: 'php_admin_value[memory_limit]', value: '256M' }\n"
-	if string(plan.Text) != want || plan.Apply.Domain != "shop.example" {
+	if plan.Text != want || plan.Apply.Domain != "shop.example" {
 		t.Errorf("%+v\n%s", plan.Apply, plan.Text)
 	}
 	if hand := ByHand(plan.Apply); len(hand) != 1 || hand[0] != "/usr/local/cpanel/scripts/php_fpm_config --rebuild --domain=shop.example" {
@@ -243,7 +243,7 @@ func TestPlesk(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := "[opcache]\nopcache.revalidate_freq = 60\n\n[php-fpm-pool-settings]\npm = ondemand\npm.max_children = 12\nrequest_terminate_timeout = 120s\nphp_admin_value[memory_limit] = 256M\n"
-	if string(plan.Text) != want {
+	if plan.Text != want {
 		t.Errorf("%s", plan.Text)
 	}
 	listing := "Id: 3\nPriority: 50\nUser: root\nCommand: /root/other.sh\n\nId   14\nCommand   /usr/bin/wpmend sites --refresh\nEvent  x\nId   15\nCommand   echo /usr/bin/wpmend sites --refresh && true\n"
@@ -276,11 +276,11 @@ func TestDirectAdmin(t *testing.T) {
 	}
 	const head = "[|USER|]\nuser = $pool\npm = ondemand\npm.max_children = |MAX_CHILDREN|\n"
 	want := head + "|*if USER=\"alice\"|\n; wpmend: alice, see `wpmend changes`\nrequest_terminate_timeout = 120s\n|*endif|\n"
-	if string(plan.Text) != want || plan.Was != nil {
+	if plan.Text != want || !plan.New {
 		t.Fatalf("%s", plan.Text)
 	}
 	// A second setting joins the first, and another account's stays.
-	text, err := daSet(plan.Text, "bob", one[2:])
+	text, err := daSet([]byte(plan.Text), "bob", one[2:])
 	if err == nil {
 		text, err = daSet(text, "alice", []ini.Setting{{Name: "request_terminate_timeout", Value: "60s"}, one[2]})
 	}

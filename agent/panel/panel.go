@@ -61,8 +61,9 @@ type Pool struct {
 type Plan struct {
 	Panel string `json:"panel"`
 	File  string `json:"file"`
-	Was   []byte `json:"was"` // nil: there is none
-	Text  []byte `json:"becomes"`
+	New   bool   `json:"new"` // there is no such file yet
+	Was   string `json:"was"`
+	Text  string `json:"becomes"`
 	// Apply follows the file's change, Undo its taking back.
 	Apply Act    `json:"apply"`
 	Undo  Act    `json:"undo"`

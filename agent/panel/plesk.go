@@ -84,7 +84,7 @@ func (plesk) plan(_ context.Context, h host, p Pool, set []ini.Setting) (Plan, e
 		return fail("", "%s: %v", file, err)
 	}
 	act := Act{Do: "settings", Domain: m[1]}
-	return Plan{File: file, Was: was, Text: text, Apply: act, Undo: act, What: "in [" + pleskSection + "] of " + file}, nil
+	return Plan{File: file, New: was == nil, Was: string(was), Text: string(text), Apply: act, Undo: act, What: "in [" + pleskSection + "] of " + file}, nil
 }
 
 // pleskSet is a domain's php.ini with settings of its pool in it.

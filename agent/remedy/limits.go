@@ -59,7 +59,7 @@ func (l Limits) Change(s site.Site) (journal.Change, error) {
 		}
 		in := "in " + file
 		if o := l.Override; o != nil {
-			file, text, in = o.File, o.Text, o.What
+			file, text, in = o.File, []byte(o.Text), o.What
 		}
 		c.Steps = append(c.Steps, journal.ReplaceHostFile(file, text))
 		where = append(where, said(l.Pool)+" "+in)

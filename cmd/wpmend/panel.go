@@ -124,7 +124,7 @@ func newPanelPlan(in *invocation) *cobra.Command {
 			}
 			return in.show(plan, func(p *page) {
 				p.line("Would change %s:", plan.File)
-				p.block("  ", strings.TrimRight(string(plan.Text), "\n"))
+				p.block("  ", strings.TrimRight(plan.Text, "\n"))
 				for _, l := range panel.ByHand(plan.Apply) {
 					p.line("Then: %s", l)
 				}
