@@ -33,9 +33,10 @@ type Options struct {
 	Feed    *feed.Feed
 	Log     *slog.Logger
 	Version string
-	Config  func() config.Config // in force now
-	Metrics http.Handler         // nil: none
-	Page    http.Handler         // nil: none
+	Config  func() config.Config                // in force now
+	Metrics http.Handler                        // nil: none
+	Counted func(all http.Handler) http.Handler // counts the requests; nil: nobody does
+	Page    http.Handler                        // nil: none
 }
 
 // Server answers requests.
@@ -94,7 +95,12 @@ func (s *Server) Ready() { s.ready.Store(true) }
 
 // Handler answers requests; who asks is what the connection's context says, see
 // [Server.Serve]. Without it is a client of the loopback address, who must know the token.
-func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
+func (s *Server) Handler() http.Handler {
+	if s.o.Counted == nil {
+		return http.HandlerFunc(s.serve)
+	}
+	return s.o.Counted(http.HandlerFunc(s.serve))
+}
 
 // act does something that changes a site to its end, whether or not the client still
 // waits for it; the service's end breaks it off.

@@ -18,7 +18,7 @@ import (
 // Dependencies point one way: cmd → agent → wp, php; wp and php know neither the
 // agent nor each other.
 var rooms = map[string][]string{
-	"cmd/wpmend":             {"agent", "agent/api", "agent/feed", "agent/bisect", "agent/config", "agent/diagnose", "agent/doctor", "agent/history", "agent/lock", "agent/panel", "agent/probe", "agent/report", "agent/site", "agent/supervisor", "agent/web", "packaging", "php/fpm", "php/ini", "php/transient"},
+	"cmd/wpmend":             {"agent", "agent/api", "agent/feed", "agent/bisect", "agent/config", "agent/diagnose", "agent/doctor", "agent/history", "agent/lock", "agent/metrics", "agent/panel", "agent/probe", "agent/report", "agent/site", "agent/supervisor", "agent/web", "packaging", "php/fpm", "php/ini", "php/transient"},
 	"agent":                  {"agent/bisect", "agent/config", "agent/diagnose", "agent/evidence", "agent/feed", "agent/gateway", "agent/history", "agent/journal", "agent/lock", "agent/panel", "agent/policy", "agent/probe", "agent/redact", "agent/remedy", "agent/report", "agent/shadow", "agent/site", "agent/watch", "php/fpm", "php/ini", "php/process", "wp"},
 	"agent/api":              {"agent", "agent/config", "agent/feed", "agent/history", "agent/lock", "agent/report", "agent/site", "php/ini"},
 	"agent/bisect":           {},

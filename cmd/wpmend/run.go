@@ -14,6 +14,7 @@ import (
 	"wpmend/agent/api"
 	"wpmend/agent/config"
 	"wpmend/agent/feed"
+	"wpmend/agent/metrics"
 	"wpmend/agent/supervisor"
 	"wpmend/agent/web"
 )
@@ -49,8 +50,8 @@ has systemd do all this.`,
 				return err
 			}
 			log := slog.New(in.serviceLog())
-			happens := feed.New(eventsKept)
-			a, err := agent.Open(agent.Options{Config: conf, State: in.state, Log: log, Progress: func(p agent.Progress) { happens.Publish(p.Event()) }})
+			happens, numbers := feed.New(eventsKept), metrics.New(version)
+			a, err := agent.Open(agent.Options{Config: conf, State: in.state, Log: log, Meter: numbers, Progress: func(p agent.Progress) { happens.Publish(p.Event()) }})
 			if err != nil {
 				return err
 			}
@@ -59,7 +60,7 @@ has systemd do all this.`,
 			served := api.New(api.Options{
 				Agent: a, Feed: happens, Log: log, Version: version, Config: a.Configured,
 				Page:    web.Handler(),
-				Metrics: nil, // agent/metrics
+				Metrics: numbers, Counted: numbers.Requests,
 			})
 			// What runs beside the watch ends with it, however that ends.
 			ctx, cancel := context.WithCancel(c.Context())
@@ -71,9 +72,11 @@ has systemd do all this.`,
 					log.Error("the API did not end well", "err", err)
 				}
 			})
+			numbers.Ask(a)
+			beside.Go(func() { numbers.Listen(ctx, happens) })
 			// agent/notify: beside.Go(…)
 			reload := make(chan config.Config)
-			go in.reload(ctx, hangups, reload, s, log)
+			go in.reload(ctx, hangups, reload, s, numbers, log)
 			return a.Run(ctx, agent.RunOptions{
 				Ready:     func(int) { served.Ready(); s.Ready() },
 				Beat:      s.Alive,
@@ -86,7 +89,7 @@ has systemd do all this.`,
 }
 
 // reload reads the configuration again at each signal and hands on what is valid.
-func (in *invocation) reload(ctx context.Context, hangups <-chan os.Signal, to chan<- config.Config, s *supervisor.Supervisor, log *slog.Logger) {
+func (in *invocation) reload(ctx context.Context, hangups <-chan os.Signal, to chan<- config.Config, s *supervisor.Supervisor, numbers *metrics.Metrics, log *slog.Logger) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -95,6 +98,7 @@ func (in *invocation) reload(ctx context.Context, hangups <-chan os.Signal, to c
 		}
 		s.Reloading()
 		conf, err := in.load()
+		numbers.Reloaded(err)
 		if err != nil {
 			f := describe(err)
 			log.Error("the configuration is refused, the earlier one stays in force", "err", err, "remedy", f.Remedy)
