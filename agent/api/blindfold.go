@@ -14,7 +14,8 @@ import (
 const leftOut = "(left out: it names a site of another owner)"
 
 // blindfold leaves out of texts and reports what names the sites of others: logs and pools
-// are shared, and a report says what it found there.
+// are shared, and a report says what it found there. Who brings a name into such a text
+// learns by it whether that site is on this host; the gateway tells that to everybody.
 type blindfold struct {
 	own     map[string]bool // words of the own sites
 	foreign map[string]bool
@@ -118,10 +119,21 @@ func (b *blindfold) word(word string) bool {
 			if b.own[part] {
 				break
 			}
-			if b.foreign[part] {
+			if b.foreign[part] || b.begins(part) {
 				return true
 			}
 			_, part, _ = strings.Cut(part, ".")
+		}
+	}
+	return false
+}
+
+// begins says whether a word begins with the name of another's site, as that of a log does
+// (shop.example.com-error.log), or with a user's, as that of a database does (alice_wp).
+func (b *blindfold) begins(word string) bool {
+	for i, r := range word {
+		if name := word[:i]; i > 0 && (r == '_' || strings.ContainsRune("-.", r) && strings.Contains(name, ".")) && b.foreign[name] {
+			return true
 		}
 	}
 	return false

@@ -119,12 +119,11 @@ func register[I, O any](s *Server, r route, handle func(ctx context.Context, c *
 
 // tell makes a problem of an error, without what the caller must not see.
 func (s *Server) tell(c *caller, r route, err error) *Problem {
-	p := *problemOf(err)
+	p := c.problem(err)
 	if p.Status == http.StatusInternalServerError {
 		s.o.Log.Error("a request cannot be answered", "route", r.id, "err", err)
 	}
-	p.Detail, p.Remedy = c.blind.text(p.Detail), c.blind.text(p.Remedy)
-	return &p
+	return p
 }
 
 // describeErrors says with which problems a route may answer.

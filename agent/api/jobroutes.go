@@ -140,9 +140,7 @@ func (s *Server) show(c *caller, j *job) Job {
 		v.Result = Result{clean(c.blind, j.result)}
 	}
 	if j.err != nil {
-		p := *problemOf(j.err)
-		p.Detail, p.Remedy = c.blind.text(p.Detail), c.blind.text(p.Remedy)
-		v.Error = &p
+		v.Error = c.problem(j.err)
 	}
 	return v
 }

@@ -139,6 +139,23 @@ func problemOf(err error) *Problem {
 	return problem("failed", err.Error(), "the service's log tells more: journalctl -u wpmend")
 }
 
+// problem tells an error without what the caller must not see.
+func (c *caller) problem(err error) *Problem {
+	p := *problemOf(err)
+	if c.blind == nil {
+		return &p
+	}
+	var unknown *site.NotFoundError
+	switch {
+	case errors.As(err, &unknown) && len(unknown.Matches) == 0:
+		// The name that was asked for may be another's site: it reads like any other.
+		p.Detail = "no such site on this host"
+	case p.Status != http.StatusUnprocessableEntity: // which repeats the caller's own words
+		p.Detail, p.Remedy = c.blind.text(p.Detail), c.blind.text(p.Remedy)
+	}
+	return &p
+}
+
 // fromHuma turns what huma says of a request into a problem of ours. Values that were
 // sent are not repeated: there may be a cookie among them.
 func fromHuma(_ huma.Context, _ string, v any) (any, error) {

@@ -25,7 +25,7 @@ func TestConfigOfSite(t *testing.T) {
 		Files, Notes []string
 	}
 	s.run("--json", "config", "check").exits(0).into(&checked)
-	if want := []string{s.config + `:11: this host has no user "nobody-has-this-name"`, own + ":5: this host has no site \"gone.example\": `wpmend sites` lists them"}; !checked.Valid ||
+	if want := []string{s.config + `:12: this host has no user "nobody-has-this-name"`, own + ":5: this host has no site \"gone.example\": `wpmend sites` lists them"}; !checked.Valid ||
 		strings.Join(checked.Files, " ") != s.config+" "+own || strings.Join(checked.Notes, "\n") != strings.Join(want, "\n") {
 		t.Errorf("config check: %+v, want the notes %q", checked, want)
 	}
@@ -43,7 +43,7 @@ func TestConfigOfSite(t *testing.T) {
 	if shown.Site.Domain != s.domain() || shown.Mode != "suggest" || shown.Search.Fix != "deactivate" || shown.Watch.Every != "10s" || shown.Sites == nil || len(shown.Sites) != 0 {
 		t.Errorf("config show: %+v", shown)
 	}
-	for key, want := range map[string]string{"mode": own + ":3", "protected": own + ":4", "search.fix": s.config + ":9", "budget.site": s.config + ":2", "watch.every": "built-in"} {
+	for key, want := range map[string]string{"mode": own + ":3", "protected": own + ":4", "search.fix": s.config + ":10", "budget.site": s.config + ":2", "watch.every": "built-in"} {
 		if shown.Origins[key] != want {
 			t.Errorf("%s is from %q, want %q", key, shown.Origins[key], want)
 		}

@@ -55,6 +55,7 @@ func TestHardened(t *testing.T) {
 
 	h.sees()
 	h.reaches()
+	h.serves()
 
 	// Noticed in a log, searched in a shadow, and switched off by a rename in the site.
 	// A rename keeps the bit that the unit lets nobody set.
@@ -176,6 +177,8 @@ func (h *hardened) install() {
 	h.must(os.WriteFile("/usr/bin/wpmend", self, 0o755))
 	conf, err := os.ReadFile(h.config)
 	h.must(err)
+	// The API's socket lies where it lies by default.
+	conf = regexp.MustCompile(`(?m)^api\.socket = .*$`).ReplaceAll(conf, nil)
 	h.must(os.MkdirAll("/etc/wpmend", 0o755))
 	h.must(os.WriteFile("/etc/wpmend/wpmend.toml", conf, 0o644))
 	h.systemctl("daemon-reload")
@@ -198,6 +201,26 @@ func (h *hardened) exposure() {
 		h.t.Errorf("exposed at %s, want at most %.1f:\n%s", m[1], mostExposed, out)
 	}
 	h.t.Logf("exposure %.1f", figure)
+}
+
+// serves asks at the API's socket: everybody may connect, and nobody else may see the locks.
+func (h *hardened) serves() {
+	h.t.Helper()
+	ask := func(user string) string {
+		out, err := exec.Command("setpriv", "--reuid="+user, "--clear-groups", "curl", "--silent", "--show-error", "--unix-socket", "/run/wpmend/api.sock", "http://localhost/v1/service").CombinedOutput()
+		h.must(err)
+		return string(out)
+	}
+	for user, want := range map[string]string{"root": `"role":"admin"`, "www-data": `"role":"owner"`, "nobody": `urn:wpmend:not-permitted`} {
+		if got := ask(user); !strings.Contains(got, want) {
+			h.t.Errorf("%s gets %s, want %s", user, got, want)
+		}
+	}
+	for path, want := range map[string]os.FileMode{"/run/wpmend": 0o711, "/run/wpmend/api.sock": 0o666, "/run/wpmend/lock": 0o700, "/var/lib/wpmend": 0o700} {
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
+			h.t.Errorf("%s: %v %v, want %o", path, info, err, want)
+		}
+	}
 }
 
 // fpmByUnit puts the lab's FPM under systemd.

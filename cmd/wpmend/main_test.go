@@ -76,7 +76,7 @@ func newStage(t testing.TB, o lab.Options, settings ...string) *stage {
 	l := lab.New(t, o)
 	s := &stage{Lab: l, t: t, config: filepath.Join(l.Dir, "wpmend.toml"), state: filepath.Join(l.Dir, "state")}
 	// Tests make more changes an hour than a host should see.
-	settings = append([]string{fmt.Sprintf("only = [%q]", l.Dir), "budget.site = 1000", "budget.pool = 10000", "budget.host = 10000", "budget.flaps = 0"}, settings...)
+	settings = append([]string{fmt.Sprintf("only = [%q]", l.Dir), "budget.site = 1000", "budget.pool = 10000", "budget.host = 10000", "budget.flaps = 0", fmt.Sprintf("api.socket = %q", filepath.Join(l.Dir, "api.sock"))}, settings...)
 	s.write(s.config, strings.Join(settings, "\n")+"\n")
 	return s
 }
