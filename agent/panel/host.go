@@ -15,7 +15,6 @@ import (
 	"syscall"
 	"time"
 
-	"wpmend/php/process"
 	"wpmend/php/transient"
 )
 
@@ -146,7 +145,10 @@ func (h host) program(path string) (string, error) {
 	}
 	target, err := filepath.EvalSymlinks(path)
 	if err == nil {
-		err = process.RootOnly(target)
+		err = h.trusted(target)
+	}
+	if info, statErr := os.Stat(target); err == nil && (statErr != nil || !info.Mode().IsRegular()) {
+		err = errors.Join(statErr, errors.New("it is no regular file"))
 	}
 	if err != nil {
 		return "", fmt.Errorf("%s is not run as root: %w", path, err)

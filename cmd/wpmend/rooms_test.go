@@ -32,7 +32,7 @@ var rooms = map[string][]string{
 	"agent/journal":          {"wp"},
 	"agent/lock":             {},
 	"agent/metrics":          {"agent", "agent/config", "agent/diagnose", "agent/feed", "agent/history", "agent/policy", "agent/probe"},
-	"agent/panel":            {"php/ini", "php/process", "php/transient"},
+	"agent/panel":            {"php/ini", "php/transient"},
 	"agent/policy":           {},
 	"agent/probe":            {"agent/gateway", "agent/site", "php/errlog", "php/fcgi", "php/fpm", "php/socket", "wp"},
 	"agent/redact":           {},
