@@ -83,6 +83,7 @@ func New(o Options) *Server {
 	s.describeIncidents()
 	s.describeLimits()
 	s.describePools()
+	s.describeRefresh()
 	s.describeEvents()
 	s.describeDocument()
 	s.servePage()

@@ -58,5 +58,5 @@ func (in *invocation) refresh(ctx context.Context) error {
 	if conf.API.Socket == "" {
 		return &agent.Error{Kind: "not-running", Err: errors.New("the service has no socket ([api] socket is empty), so it finds new sites by itself alone"), Remedy: "wpmend config show"}
 	}
-	return ask(ctx, conf.API.Socket, http.MethodPost, "/v1/sites/refresh", nil)
+	return ask(ctx, conf.API.Socket, http.MethodPost, "/v1/refresh", nil)
 }
