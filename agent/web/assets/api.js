@@ -45,8 +45,38 @@ export function headers(more) {
   return token ? { ...more, Authorization: "Bearer " + token } : { ...more };
 }
 
+// The service answers an owner four questions at a time.
+const atOnce = 3;
+let under = 0;
+const queue = [];
+
+async function turn(work) {
+  if (under >= atOnce) await new Promise((resolve) => queue.push(resolve));
+  under++;
+  try {
+    return await work();
+  } finally {
+    under--;
+    if (queue.length > 0) queue.shift()();
+  }
+}
+
+const tries = 4; // of a question that was one too many
+
 // send asks and returns the response, whatever its body is.
-export async function send(method, path, { body, signal, accept = "application/json" } = {}) {
+export async function send(method, path, options = {}) {
+  for (let n = 1; ; n++) {
+    try {
+      return await (path.includes("wait=") ? once(method, path, options) : turn(() => once(method, path, options)));
+    } catch (error) {
+      if (error.status !== 429 || method !== "GET" || n === tries) throw error;
+      await new Promise((resolve) => setTimeout(resolve, error.wait * 1000));
+    }
+  }
+}
+
+async function once(method, path, { body, signal, accept = "application/json" }) {
+  if (signal) signal.throwIfAborted();
   const init = { method, signal, headers: headers({ Accept: accept }), cache: "no-store", credentials: "same-origin", redirect: "error" };
   if (method !== "GET") {
     init.headers["Idempotency-Key"] = key();
@@ -67,7 +97,9 @@ export async function send(method, path, { body, signal, accept = "application/j
   } catch {
     told = { detail: `the answer was ${response.status}`, remedy: "the gateway in front may be at fault, or the service ends" };
   }
-  throw new Problem(response.status, told && typeof told === "object" ? told : {});
+  const problem = new Problem(response.status, told && typeof told === "object" ? told : {});
+  problem.wait = Math.min(30, Number(response.headers.get("Retry-After")) || 2);
+  throw problem;
 }
 
 async function json(method, path, options) {

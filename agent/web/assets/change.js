@@ -15,23 +15,26 @@ function move(c) {
   return h("dl", { class: "move" }, h("div", null, h("dt", null, "from"), h("dd", null, name(c.from))), h("div", null, h("dt", null, "to"), h("dd", null, name(c.to))));
 }
 
+// confirmed asks, changes, and says what came of it.
+async function confirmed(button, title, body, act, change, done) {
+  if (!await sure(title, body, act)) return;
+  await busy(button, async () => {
+    try {
+      told(await change());
+    } catch (error) {
+      fail(error, "Nothing was changed");
+    }
+    if (done) await done();
+  });
+}
+
 // undoIncident is the button that takes an incident's changes back.
-export function undoIncident({ id, part = id, site, what, done, label = "Undo", about }) {
+export function undoIncident({ id, part = id, what, done, label = "Undo", about }) {
   const button = h("button", { type: "button", id: "undo-" + part, class: "undo", "aria-label": about ? `${label}: ${about}` : null, on: {
-    click: () => busy(button, async () => {
-      const body = [
-        h("p", null, "wpmend takes back on ", name(site, { class: "strong" }), ":"),
-        h("ul", null, what.map((w) => h("li", null, name(w)))),
-        h("p", { class: "small" }, "If the fault is still there, the site fails again. wpmend does not undo this undo by itself."),
-      ];
-      if (!await sure("Take this change back?", body, "Take it back")) return;
-      try {
-        told(await post(`incidents/${at(id)}/undo`));
-        if (done) await done();
-      } catch (error) {
-        fail(error, "Not taken back");
-      }
-    }),
+    click: () => confirmed(button, what.length === 1 ? "Take this change back?" : "Take these changes back?", [
+      h("ul", null, what.map((w) => h("li", null, name(w)))),
+      h("p", { class: "small" }, "All that this incident changed goes back to how it was before. If the fault is still there, the site fails again."),
+    ], "Take it back", () => post(`incidents/${at(id)}/undo`), done),
   } }, label);
   return button;
 }
@@ -45,14 +48,14 @@ export function told(report) {
   else say(changed.length > 0 ? `Done: ${changed.join("; ")}` : "Done.", "good", notes);
 }
 
-// inForce lists changes that are in effect.
-export function inForce(list, { admin, done }) {
+// inForce lists changes that are in effect; alone: of one site, which needs no naming.
+export function inForce(list, { admin, done, alone }) {
   return h("ul", { class: "standing" }, list.map((c) => h("li", null,
     h("div", { class: "standing-what" },
       h("p", { class: "strong" }, name(c.what)),
-      h("p", { class: "small" }, name(c.root), " · since ", date(c.since), date(c.until) && [" · taken back by itself ", when(c.until)],
+      h("p", { class: "small" }, !alone && [name(c.root), " · "], "since ", date(c.since), date(c.until) && [" · taken back by itself ", when(c.until)],
         c.incident && [" · ", h("a", { href: "#/incident/" + at(c.incident), "aria-label": "Why: the incident behind it" }, "why")])),
-    c.incident ? undoIncident({ id: c.incident, part: c.change, site: c.root, what: [c.what], done, about: c.what }) : admin && undoByHand(c, done),
+    c.incident ? undoIncident({ id: c.incident, part: c.change, what: [c.what], done, about: c.what }) : admin && undoByHand(c, done),
     (c.by_hand || []).length > 0 && h("details", { id: "by-hand-" + c.change, class: "by-hand" }, h("summary", null, "The way back without wpmend"), h("pre", { tabindex: 0, role: "region", "aria-label": "Shell commands" }, name(c.by_hand.join("\n")))))));
 }
 
@@ -62,15 +65,8 @@ function undoByHand(c, done) {
   const limits = /^wpmend php limits (\S+) --undo$/.exec(c.undo);
   if (!component && !limits) return null;
   const button = h("button", { type: "button", id: "undo-" + c.change, class: "undo", "aria-label": `Undo: ${c.what}`, on: {
-    click: () => busy(button, async () => {
-      if (!await sure("Take this change back?", h("p", null, name(c.what)), "Take it back")) return;
-      try {
-        told(component ? await put(`sites/${at(component[1])}/components/${at(component[2])}`, { enabled: true }) : await post(`sites/${at(limits[1])}/limits/undo`));
-        if (done) await done();
-      } catch (error) {
-        fail(error, "Not taken back");
-      }
-    }),
+    click: () => confirmed(button, "Take this change back?", h("p", null, name(c.what)), "Take it back",
+      () => component ? put(`sites/${at(component[1])}/components/${at(component[2])}`, { enabled: true }) : post(`sites/${at(limits[1])}/limits/undo`), done),
   } }, "Undo");
   return button;
 }
@@ -78,15 +74,10 @@ function undoByHand(c, done) {
 // toggle switches one component on or off.
 export function toggle({ site, domain, component, enabled, done }) {
   const button = h("button", { type: "button", id: "switch-" + component, class: "toggle", role: "switch", "aria-checked": String(enabled), "aria-label": `${component} on ${domain}`, on: {
-    click: () => busy(button, async () => {
-      if (enabled && !await sure("Switch this off?", h("p", null, componentName(component), " goes off for every visitor of ", name(domain, { class: "strong" }), ". Its files and settings stay; you can switch it on again here."), "Switch it off")) return;
-      try {
-        told(await put(`sites/${at(site)}/components/${at(component)}`, { enabled: !enabled }));
-        if (done) await done();
-      } catch (error) {
-        fail(error, "Not switched");
-      }
-    }),
+    click: () => confirmed(button, enabled ? "Switch this off?" : "Switch this on?",
+      enabled ? h("p", null, componentName(component), " goes off for every visitor of ", name(domain, { class: "strong" }), ". Its files and settings stay; you can switch it on again here.")
+        : h("p", null, componentName(component), " comes back for every visitor of ", name(domain, { class: "strong" }), ". Whether the site is well with it is not asked."),
+      enabled ? "Switch it off" : "Switch it on", () => put(`sites/${at(site)}/components/${at(component)}`, { enabled: !enabled }), done),
   } }, h("i", { "aria-hidden": "true" }));
   return button;
 }

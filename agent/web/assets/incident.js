@@ -75,7 +75,7 @@ export function view(context, id) {
 
   function undo() {
     if (standing.length === 0 || incident.state === "open") return null;
-    return undoIncident({ id: incident.id, site: incident.site.domain, what: standing.map((c) => c.what), done: load, label: "Undo" });
+    return undoIncident({ id: incident.id, what: standing.map((c) => c.what), done: load, label: "Undo" });
   }
 
   function stands() {

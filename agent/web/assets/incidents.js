@@ -82,7 +82,7 @@ export function list(incidents, { site = true } = {}) {
 // headline says an incident in a few words.
 export function headline(i) {
   const culprits = (i.culprits || []).map((c) => component(c.component));
-  if (culprits.length > 0) return [culprits.map((c, n) => [n > 0 && ", ", name(c.name)]), ` (${culprits[0].kind}${culprits.length > 1 ? ` and ${culprits.length - 1} more` : ""})`];
+  if (culprits.length > 0) return ["Fault in ", culprits.map((c, n) => [n > 0 && (n === culprits.length - 1 ? " and " : ", "), name(c.name)])];
   if ((i.causes || []).length > 0) return plain(i.causes[0].cause);
   return outcome((i.symptom || {}).outcome || "unknown");
 }

@@ -37,8 +37,15 @@ export function chain(report) {
       : h("p", { class: "small fits" }, "The links fit together: what is inside gives up before what is outside."),
     scale("Time", times, links, wrong, (l) => l.seconds, seconds),
     scale("Size", sizes, links, wrong, (l) => l.bytes, bytes),
+    ceilings([...links.values()].filter((l) => l.ceiling)),
     (report.notes || []).map((n) => h("p", { class: "small" }, name(n))),
   ];
+}
+
+// ceilings says how far wpmend raises limits by itself.
+function ceilings(links) {
+  return links.length > 0 && h("details", { id: "ceilings", class: "ceilings" }, h("summary", null, "How far wpmend may raise them"),
+    h("dl", { class: "pairs" }, links.map((l) => h("div", null, h("dt", null, l.name), h("dd", null, name(l.ceiling))))));
 }
 
 function bytes(n) {
@@ -52,7 +59,7 @@ function scale(title, names, links, wrong, amount, words) {
   const terminate = links.get("request_terminate_timeout");
   const least = title === "Time" && terminate && terminate.known && !terminate.unlimited ? enough(terminate.seconds) : 0;
   const most = Math.max(1, least, ...shown.map((l) => (l.unlimited ? 0 : amount(l) || 0))) * 1.06;
-  return h("table", { class: "chain" }, h("caption", null, title, h("span", { class: "chain-scale", "aria-hidden": "true" }, h("span", null, "0"), h("span", null, words(most / 1.06)))),
+  return h("table", { class: "chain" }, h("caption", null, title, h("span", { class: "chain-title" }, title === "Time" ? "each must end before the next one does; drawn to scale" : "drawn to scale")),
     h("thead", { class: "visually-hidden" }, h("tr", null, h("th", { scope: "col" }, "Limit"), h("th", { scope: "col" }, "Drawn"), h("th", { scope: "col" }, "Amount"))),
     h("tbody", null, shown.map((l, i) => row(l, shown[i + 1], wrong.has(l.name), most, least, amount))));
 }
@@ -62,13 +69,12 @@ function row(l, next, wrong, most, least, amount) {
   const share = l.unlimited ? 100 : ((amount(l) || 0) / most) * 100;
   const mark = l.name === "gateway_read_timeout" && least > 0 ? (least / most) * 100 : 0;
   return h("tr", { class: wrong ? "wrong" : null },
-    h("th", { scope: "row" }, h("span", { class: "chain-name" }, l.name, relation && h("span", { class: "relation", title: `must be ${relation} ${next.name}` }, " ", relation)), h("span", { class: "chain-title" }, titles[l.name])),
+    h("th", { scope: "row" }, h("span", { class: "chain-name" }, l.name, relation && h("span", { class: "relation", title: `must be ${relation} ${next.name}` }, " ", relation)),
+      h("span", { class: "chain-title" }, titles[l.name], l.set && l.set.file && [" · ", h("span", { title: `${l.set.file}${l.set.line ? ":" + l.set.line : ""}` }, name(l.set.file.split("/").pop()))])),
     h("td", { class: "chain-bar" }, s("svg", { width: "100%", height: 22, "aria-hidden": "true" },
       s("rect", { x: 0, y: 5, width: "100%", height: 12, rx: 3, class: "track" }),
       s("rect", { x: 0, y: 5, width: `${Math.max(share, 0.6)}%`, height: 12, rx: 3, class: l.unlimited ? "bar-fill endless" : "bar-fill" }),
       mark > 0 && s("line", { x1: `${mark}%`, x2: `${mark}%`, y1: 0, y2: 22, class: "needed" }))),
     h("td", { class: "chain-value" }, h("span", { class: "strong" }, l.unlimited ? "no limit" : l.words), wrong && h("span", { class: "wrong-word" }, "does not fit"),
-      mark > 0 && h("span", { class: "chain-title" }, `needs more than ${seconds(least)}`),
-      l.ceiling && h("span", { class: "chain-title" }, "wpmend raises it to ", l.ceiling, " at most"),
-      l.set && l.set.file && h("span", { class: "chain-title", title: `${l.set.file}${l.set.line ? ":" + l.set.line : ""}` }, "set in ", name(l.set.file.split("/").pop()))));
+      mark > 0 && h("span", { class: "chain-title" }, `needs > ${seconds(least)}`)));
 }

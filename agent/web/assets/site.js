@@ -56,7 +56,7 @@ export function view(context, id) {
       ? list(r.incidents, { site: false }) : h("p", { class: "small" }, "Nothing has happened to this site yet."));
     fill(3, () => get("changes", { signal: abort.signal }), (r) => {
       const own = (r.changes || []).filter((c) => c.root === site.root);
-      return own.length > 0 ? inForce(own, { admin: context.admin, done: load }) : h("p", { class: "small" }, "wpmend has changed nothing here that is still so.");
+      return own.length > 0 ? inForce(own, { admin: context.admin, done: load, alone: true }) : h("p", { class: "small" }, "wpmend has changed nothing here that is still so.");
     });
   }
 

@@ -72,7 +72,7 @@ export function view(context) {
   function attention(sites) {
     const n = sites.filter((x) => x.state === "failing" || x.state === "escalated" || x.state === "recovering").length;
     if (cursors.length > 1) return null;
-    return n > 0 ? h("span", { class: "strong" }, ` · ${n}${next && n === sites.length ? " or more" : ""} in trouble`) : " · all quiet";
+    return n > 0 ? [" · ", h("span", { class: "strong" }, `${n}${next && n === sites.length ? " or more" : ""} in trouble`)] : " · all quiet";
   }
 
   function empty() {
@@ -98,7 +98,7 @@ export function view(context) {
   }
 
   function cell(kind, text, title) {
-    return h("td", { role: "cell", class: "col-" + kind, "data-label": { php: "PHP", pool: "pool", owner: "owner", wordpress: "WordPress" }[kind], title }, text ? name(text) : h("span", { class: "none" }, "–"));
+    return h("td", { role: "cell", class: "col-" + kind, "data-label": { php: "PHP", wordpress: "WordPress" }[kind], title }, text ? name(text) : h("span", { class: "none" }, "–"));
   }
 
   load();

@@ -79,8 +79,9 @@ export const count = (n, one, many) => `${n.toLocaleString("en")} ${n === 1 ? on
 // seconds is a duration for people.
 export function seconds(n) {
   if (!Number.isFinite(n)) return "";
+  if (n < 1) return `${Math.round(n * 1000)} ms`;
   if (n < 10) return `${Math.round(n * 10) / 10} s`;
-  if (n < 120) return `${Math.round(n)} s`;
+  if (n < 90) return `${Math.round(n)} s`;
   if (n < 7200) return `${Math.round(n / 60)} min`;
   if (n < 172800) return `${Math.round(n / 3600)} h`;
   return `${Math.round(n / 86400)} days`;
@@ -94,8 +95,7 @@ const valid = (at) => Boolean(at) && !Number.isNaN(Date.parse(at)) && !at.starts
 // when is a moment, told by how long ago it was; refresh() keeps it so.
 export function when(at) {
   if (!valid(at)) return null;
-  const element = h("time", { datetime: at, title: day.format(new Date(at)), "data-ago": true }, ago(at));
-  return element;
+  return h("time", { datetime: at, title: day.format(new Date(at)), "data-ago": true }, ago(at));
 }
 
 // moment is the time of day of a step.

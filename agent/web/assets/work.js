@@ -116,7 +116,7 @@ export class Work {
 
 function checked(r) {
   return [
-    h("p", { class: "verdict-line" }, badge(r.healthy ? "healthy" : "failing"), " ", outcome(r.outcome), r.status > 0 && ` (HTTP ${r.status})`, " in ", seconds(r.seconds), " · ", name(r.url, { class: "url" })),
+    h("p", { class: "verdict-line" }, badge(r.healthy ? "healthy" : "failing"), " ", !r.healthy && h("span", { class: "strong" }, outcome(r.outcome)), [r.status > 0 && `HTTP ${r.status}`, `${seconds(r.seconds)}`].filter(Boolean).join(", "), " · ", name(r.url, { class: "url" })),
     r.detail && h("p", null, name(r.detail)),
     (r.layers || []).length > 0 && layers(r.layers),
     (r.causes || []).length > 0 && causes(r.causes, "check"),
