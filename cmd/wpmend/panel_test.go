@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -45,7 +46,7 @@ type hestiaStage struct {
 }
 
 func newHestia(t *testing.T) *hestiaStage {
-	s := newStage(t, lab.Options{TerminateTimeout: 20 * time.Second, Plugins: 4}, "probe.verify = 2")
+	s := newStage(t, lab.Options{TerminateTimeout: 20 * time.Second, Plugins: 4, Sites: 2}, "probe.verify = 1", `watch.discover = "1h"`)
 	// The machine's root is an overlay, on which a file that was just made seems to lie on a device of its own.
 	s.must(os.MkdirAll(hestiaDir, 0o755))
 	s.must(unix.Mount("tmpfs", hestiaDir, "tmpfs", 0, "mode=0755"))
@@ -69,7 +70,7 @@ func newHestia(t *testing.T) *hestiaStage {
 	}
 	main, err := os.ReadFile(s.FPMConfig(0))
 	s.must(err)
-	put(s.FPMConfig(0), strings.ReplaceAll(string(main), filepath.Dir(s.PoolConfig(0))+"/*.conf", h.pool), 0o644)
+	put(s.FPMConfig(0), strings.ReplaceAll(string(main), filepath.Dir(s.PoolConfig(0))+"/*.conf", s.PoolConfig(1)+"\ninclude = "+h.pool), 0o644)
 	s.must(s.RestartFPM())
 	if !s.healthy() {
 		t.Fatal("the site is not well with the panel's pool")
@@ -193,6 +194,87 @@ func TestPanel(t *testing.T) {
 	}
 	h.json("incidents", "undo", incidentOf(t, h.json("incidents").exits(exitDone).stdout)).exits(exitDone)
 	asFound("after the undo of an incident")
+}
+
+// TestPanelHooks: the panel's hook lets the running service look at once; a panel's page shows each his own sites, and
+// the hooks leave nothing behind.
+func TestPanelHooks(t *testing.T) {
+	t.Parallel()
+	if !lab.InSystemd(t, lab.SystemdOptions{}) {
+		return
+	}
+	h := newHestia(t)
+	self, err := os.ReadFile("/proc/self/exe")
+	h.must(err)
+	h.must(os.WriteFile("/usr/bin/wpmend", self, 0o755))
+	h.must(os.MkdirAll("/etc/wpmend", 0o755))
+	h.write("/etc/wpmend/wpmend.toml", h.read(h.config))
+	for _, dir := range []string{"/etc/nginx/conf.d/domains", "/etc/apache2/conf.d/domains"} {
+		h.must(os.MkdirAll(dir, 0o755))
+	}
+	if out, err := exec.Command("systemctl", "set-environment", asWpmend+"=wpmend", "GORACE=atexit_sleep_ms=0").CombinedOutput(); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	h.run("panel", "hooks", "install").exits(exitDone)
+	h.run("panel", "hooks", "install").exits(exitDone)
+
+	// A second site comes after the service's only look of the hour.
+	second := h.Site(1).Root
+	h.must(os.Rename(second, second+".not-yet"))
+	v := h.serve()
+	h.must(os.Rename(second+".not-yet", second))
+	sites := func(n string) func() bool {
+		return func() bool { return strings.Contains(v.said(), "msg=watching sites="+n) }
+	}
+	v.until("a first look", 10*time.Second, sites("1"))
+	h.must(os.Symlink("/nowhere", "/etc/nginx/conf.d/domains/new.example.conf"))
+	v.until("the second site", 20*time.Second, sites("2"))
+
+	socket := filepath.Join(h.Dir, "api.sock")
+	glance := func(uid uint32) string {
+		cmd := wpmend("panel", "glance", "--socket", socket)
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uid, Gid: uid}
+		out, _ := cmd.Output() // what it says tells
+		return string(out)
+	}
+	h.must(os.Chmod(h.Dir, 0o755))
+	for uid, want := range map[uint32]string{0: h.Site(1).Domain, 33: h.domain(), 65534: "403"} {
+		if got := glance(uid); !strings.Contains(got, want) {
+			t.Errorf("user %d sees %s", uid, got)
+		}
+	}
+	cgi := func(env ...string) string {
+		cmd := wpmend("panel", "cgi", "--socket", socket)
+		cmd.Env = append(cmd.Env, append([]string{"GATEWAY_INTERFACE=CGI/1.1", "SERVER_PROTOCOL=HTTP/1.1", "REQUEST_METHOD=GET", "HTTP_HOST=panel.example:2087", "SCRIPT_NAME=/cgi/wpmend/index.cgi"}, env...)...)
+		out, err := cmd.Output()
+		if err != nil {
+			t.Errorf("cgi: %v", err)
+		}
+		return string(out)
+	}
+	if got := cgi("PATH_INFO=/v1/service", "HTTP_COOKIE=session=secret"); !strings.Contains(got, "Status: 200") || !strings.Contains(got, `"role":"admin"`) {
+		t.Errorf("%s", got)
+	}
+	if got := cgi("PATH_INFO=/v1/sites", "QUERY_STRING=q=shop2"); !strings.Contains(got, h.Site(1).Domain) || strings.Contains(got, `"`+h.domain()+`"`) {
+		t.Errorf("%s", got)
+	}
+	// Another site's page has an administrator's browser ask.
+	for _, env := range [][]string{{"HTTP_ORIGIN=https://evil.example"}, {"HTTP_SEC_FETCH_SITE=cross-site", "HTTP_ORIGIN=https://evil.example"}} {
+		if got := cgi(append(env, "REQUEST_METHOD=POST", "PATH_INFO=/v1/refresh")...); !strings.Contains(got, "Status: 403") {
+			t.Errorf("%v: %s", env, got)
+		}
+	}
+	if got := cgi("REQUEST_METHOD=POST", "PATH_INFO=/v1/refresh", "HTTP_ORIGIN=https://panel.example:2087", "HTTP_SEC_FETCH_SITE=same-origin"); !strings.Contains(got, "Status: 202") {
+		t.Errorf("%s", got)
+	}
+
+	h.run("panel", "hooks", "remove").exits(exitDone)
+	if left, err := filepath.Glob("/etc/systemd/system/*wpmend*"); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+	if out, _ := exec.Command("systemctl", "is-active", "wpmend-hestia.path").Output(); strings.TrimSpace(string(out)) == "active" {
+		t.Error("systemd watches on")
+	}
 }
 
 func incidentOf(t *testing.T, list string) string {
