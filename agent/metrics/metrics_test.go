@@ -82,7 +82,9 @@ func TestBounded(t *testing.T) {
 		m.Probed(probe.Result{Route: probe.Route(word), Outcome: probe.Outcome(word), URL: word, Took: time.Duration(i)})
 		m.Searched(word, i, i, i, time.Duration(i), nil)
 		if i%100 == 99 { // or more would be waiting than a listener may lag behind
-			until(t, "the count", func() bool { return strings.Contains(scrape(t, m), fmt.Sprintf("wpmend_feed_events_total{kind=\"other\"} %d\n", i+1)) })
+			until(t, "the count", func() bool {
+				return strings.Contains(scrape(t, m), fmt.Sprintf("wpmend_feed_events_total{kind=\"other\"} %d\n", i+1))
+			})
 		}
 	}
 	text := scrape(t, m)
