@@ -107,9 +107,16 @@ func hestiaDomain(h host, user, domain string) (map[string]string, error) {
 		}
 	}
 	if err == nil {
-		err = fmt.Errorf("the account %s has no domain %s", user, domain)
+		err = &goneError{user, domain}
 	}
 	return nil, err
+}
+
+// goneError says that the panel knows a domain no more.
+type goneError struct{ user, domain string }
+
+func (e *goneError) Error() string {
+	return fmt.Sprintf("the account %s has no domain %s", e.user, e.domain)
 }
 
 func (hestia) plan(_ context.Context, h host, p Pool, set []ini.Setting) (Plan, error) {
@@ -191,6 +198,10 @@ func (hestia) do(ctx context.Context, h host, a Act) error {
 		return fmt.Errorf("what is meant by %q from %q to %q is not known", a.Do, a.From, a.To)
 	}
 	d, err := hestiaDomain(h, a.User, a.Domain)
+	var gone *goneError
+	if errors.As(err, &gone) && a.Yields {
+		return nil // and its pool with it
+	}
 	if err != nil {
 		return err
 	}

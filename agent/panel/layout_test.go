@@ -94,6 +94,22 @@ func TestHestia(t *testing.T) {
 	if !strings.Contains(plan.Text, "%user%") {
 		t.Errorf("the template lost its places:\n%s", plan.Text)
 	}
+	// A domain that is gone takes its pool along: nothing is left to be taken back.
+	gone := plan.Undo
+	gone.Domain = "gone.example"
+	if err := do(t.Context(), h, gone); err != nil {
+		t.Errorf("%v", err)
+	}
+	gone.Yields = false
+	if err := do(t.Context(), h, gone); err == nil {
+		t.Error("a template was chosen for a domain that is gone")
+	}
+	for _, a := range []Act{{Panel: "hestia", Do: "template", User: "alice; id", Domain: "shop.example", From: "a1", To: "b1"}, {Panel: "hestia", Do: "template", User: "alice", Domain: "shop.example", From: "PHP-8_2", To: "-x"},
+		{Panel: "hestia", Do: "rm", User: "alice", Domain: "shop.example"}, {Panel: "none"}, {Panel: "cpanel", Do: "rebuild", Domain: "--all"}, {Panel: "cpanel", Do: "rebuild"}} {
+		if err := do(t.Context(), h, a); err == nil {
+			t.Errorf("%+v was done", a)
+		}
+	}
 	for name, pool := range map[string]Pool{
 		"another's":   {"/etc/php/8.2/fpm/pool.d/shop.example.conf", "shop.example", "bob"},
 		"a user's":    {"/etc/php/8.2/fpm/pool.d/alice.conf", "alice", "alice"},

@@ -25,8 +25,9 @@ func newPHPLimits(in *invocation) *cobra.Command {
 is set, what it overrides, and where two do not fit together, with what a visitor
 sees then. With --set a limit is set through the site's .user.ini or a file of
 wpmend's own beside the pool's, with all that must follow it, within the ceilings of
-the configuration ([limits]). It is written down before, proven afterwards, and
-taken back if the site does not stay as well as it was.`,
+the configuration ([limits]); where a control panel writes the pool's file, in the
+panel's own way. It is written down before, proven afterwards, and taken back if the
+site does not stay as well as it was.`,
 		Example: `  wpmend php limits example.com
   wpmend php limits example.com --set max_execution_time=120 --dry-run
   wpmend php limits example.com --set memory_limit=256M --for 24h
