@@ -40,9 +40,10 @@ const (
 
 // jobs are the pieces of work that callers asked for.
 type jobs struct {
-	agent *agent.Agent
-	feed  *feed.Feed
-	log   *slog.Logger
+	agent  *agent.Agent
+	feed   *feed.Feed
+	log    *slog.Logger
+	worked func(kind, state string)
 
 	mu      sync.Mutex
 	list    []*job // oldest first
@@ -92,12 +93,14 @@ func (j *jobs) begin(c *caller, kind string, s site.Site, work func(context.Cont
 		created: time.Now().UTC(), cancel: cancel, state: running, changed: make(chan struct{})}
 	j.list = append(j.list, b)
 	j.log.Info("a job begins", "job", b.id, "kind", kind, "site", s.Domain, "by", c.name)
+	j.worked(kind, running)
 	j.tell(b, feed.Event{Kind: feed.Job, Site: b.site, Text: kind + " of " + s.Domain + " begins"})
 	j.work.Go(func() {
 		defer cancel()
 		result, err := j.run(ctx, b, work)
 		b.end(result, err)
 		state, _ := b.standing()
+		j.worked(kind, state)
 		j.log.Info("a job has ended", "job", b.id, "kind", kind, "site", s.Domain, "state", state, "err", err)
 		j.tell(b, feed.Event{Kind: feed.Job, Site: b.site, Text: kind + " of " + s.Domain + ": " + state})
 		b.close()

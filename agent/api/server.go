@@ -36,6 +36,7 @@ type Options struct {
 	Config  func() config.Config                // in force now
 	Metrics http.Handler                        // nil: none
 	Counted func(all http.Handler) http.Handler // counts the requests; nil: nobody does
+	Worked  func(kind, state string)            // is told of each job that begins ("running") and ends; nil: nobody is
 	Page    http.Handler                        // nil: none
 }
 
@@ -72,7 +73,10 @@ func New(o Options) *Server {
 	s := &Server{o: o, mux: http.NewServeMux(), routes: map[string]kindOf{}, index: o.Agent.IncidentIndex(), started: time.Now().UTC()}
 	s.o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	s.sight.look = o.Agent.Discover
-	s.jobs.agent, s.jobs.feed, s.jobs.log = o.Agent, o.Feed, s.o.Log
+	s.jobs.agent, s.jobs.feed, s.jobs.log, s.jobs.worked = o.Agent, o.Feed, s.o.Log, o.Worked
+	if s.jobs.worked == nil {
+		s.jobs.worked = func(string, string) {}
+	}
 	s.ctx, s.end = context.WithCancel(context.Background())
 	s.api = humago.New(s.mux, document())
 	s.describeService()

@@ -55,6 +55,10 @@ func modes() []string { return words(config.Heal, config.Suggest, config.Observe
 
 func verdicts() []string { return []string{"found", "healthy", "elsewhere", "undecided", "error"} }
 
+// works are the kinds of jobs, and workEnds how they end.
+func works() []string    { return []string{"check", "bisect", "heal"} }
+func workEnds() []string { return []string{"done", "failed", "cancelled"} }
+
 func words[T ~string](values ...T) []string {
 	list := make([]string, len(values))
 	for i, v := range values {

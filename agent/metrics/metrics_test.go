@@ -141,13 +141,17 @@ func TestIncident(t *testing.T) {
 	m.Discovered(time.Second, nil)
 	m.Discovered(time.Second, errors.New("no"))
 	m.Reloaded(errors.New("no"))
+	m.Worked("bisect", "running")
+	m.Worked("check", "running")
+	m.Worked("check", "failed")
 	text := scrape(t, m)
 	for _, want := range []string{`wpmend_incidents_opened_total{outcome="bad-gateway"} 1`, `wpmend_incidents_total{state="resolved"} 1`, `wpmend_incidents_total{state="undone"} 1`,
 		`wpmend_incidents_total{state="escalated"} 1`, `wpmend_incident_duration_seconds_sum{state="resolved"} 12`, `wpmend_incident_duration_seconds_sum{state="escalated"} 99`,
 		`wpmend_incident_escalations_total{reason="budget-host"} 1`, `wpmend_incident_causes_total{cause="component-fault"} 2`, `wpmend_incident_causes_total{cause="overload"} 0`,
 		`wpmend_remedies_total{remedy="reload-fpm",result="in-vain"} 2`, `wpmend_remedies_total{remedy="disable",result="helped"} 1`, `wpmend_culprits_total{kind="drop-in"} 2`,
 		`wpmend_detection_duration_seconds_sum 1.5`, `wpmend_searches_total{verdict="error"} 1`, `wpmend_search_questions_sum 5`, `wpmend_search_duration_seconds_count 1`,
-		`wpmend_discoveries_total{result="failed"} 1`, `wpmend_discovery_duration_seconds_count 1`, `wpmend_config_last_reload_successful 0`} {
+		`wpmend_discoveries_total{result="failed"} 1`, `wpmend_discovery_duration_seconds_count 1`, `wpmend_config_last_reload_successful 0`,
+		`wpmend_jobs_running 1`, `wpmend_jobs_total{kind="check",state="failed"} 1`, `wpmend_jobs_total{kind="bisect",state="done"} 0`} {
 		if !strings.Contains(text, want+"\n") {
 			t.Errorf("%s is not in the numbers", want)
 		}

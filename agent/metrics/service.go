@@ -13,6 +13,8 @@ type service struct {
 	loadedAt prometheus.Gauge
 	requests *prometheus.CounterVec
 	inFlight prometheus.Gauge
+	jobs     *prometheus.CounterVec
+	running  prometheus.Gauge
 }
 
 func newService(r prometheus.Registerer) service {
@@ -21,6 +23,13 @@ func newService(r prometheus.Registerer) service {
 		loadedAt: gauge(r, "config_last_reload_success_timestamp_seconds", "When the configuration in force was read."),
 		requests: counters(r, "api_requests_total", "Requests to the API that were answered.", "code", "method"),
 		inFlight: gauge(r, "api_requests_in_flight", "Requests to the API that are being answered, listeners to events included."),
+	}
+	s.jobs = counters(r, "jobs_total", "Checks, searches and repairs that were asked for at the API and have ended.", "kind", "state")
+	s.running = gauge(r, "jobs_running", "Checks, searches and repairs that were asked for at the API and are under way.")
+	for _, k := range works() {
+		for _, e := range workEnds() {
+			s.jobs.WithLabelValues(k, e)
+		}
 	}
 	s.Reloaded(nil) // the service starts with none that is refused
 	return s
@@ -38,4 +47,14 @@ func (s service) Reloaded(err error) {
 // none of HTTP's are "unknown".
 func (s service) Requests(api http.Handler) http.Handler {
 	return promhttp.InstrumentHandlerInFlight(s.inFlight, promhttp.InstrumentHandlerCounter(s.requests, api))
+}
+
+// Worked counts a job that begins, in the state "running", or has ended in another.
+func (s service) Worked(kind, state string) {
+	if state == "running" {
+		s.running.Inc()
+		return
+	}
+	s.running.Dec()
+	s.jobs.WithLabelValues(bounded(works(), kind), bounded(workEnds(), state)).Inc()
 }

@@ -92,6 +92,8 @@ func TestMetrics(t *testing.T) {
 		_, _, _ = s.Get("/") // visitors come, and their failures stand in the log
 		return strings.Contains(v.said(), "state=resolved")
 	})
+	s.job(at, token)
+	v.until("the job's count", 20*time.Second, func() bool { return strings.Contains(p.scrape(), `wpmend_jobs_total{kind="check",state="done"} 1`) })
 	text := p.scrape()
 	now := read(t, text)
 	promtool(t, text, "check", "metrics")
@@ -104,7 +106,7 @@ func TestMetrics(t *testing.T) {
 		`wpmend_probes_total{outcome="fatal",route="front"}`: -1, `wpmend_probes_total{outcome="fatal",route="shadow"}`: -1, `wpmend_probes_total{outcome="healthy",route="shadow"}`: -1,
 		`wpmend_discoveries_total{result="ok"}`: -1, `wpmend_discoveries_total{result="failed"}`: 0, `wpmend_journal_readable`: 1, `wpmend_journal_records`: 1,
 		`wpmend_journal_size_bytes`: -1, `wpmend_changes_in_force`: 1, `wpmend_changes_last_hour`: 1, `wpmend_changes_budget`: 10000,
-		`wpmend_mode{mode="heal"}`: 1, `wpmend_mode{mode="observe"}`: 0, `wpmend_config_last_reload_successful`: 1,
+		`wpmend_jobs_running`: 0, `wpmend_mode{mode="heal"}`: 1, `wpmend_mode{mode="observe"}`: 0, `wpmend_config_last_reload_successful`: 1,
 		`wpmend_api_requests_total{code="200",method="get"}`: -1, `wpmend_feed_listeners`: -1, `process_open_fds`: -1, `go_goroutines`: -1,
 	} {
 		if got, there := now[name]; !there || want >= 0 && got != want || want < 0 && got <= 0 {
@@ -132,6 +134,24 @@ func TestMetrics(t *testing.T) {
 	s.must(v.cmd.Process.Signal(syscall.SIGHUP))
 	v.until("the refusal", 10*time.Second, func() bool { return len(p.query(`wpmend_config_last_reload_successful == 0`)) == 1 })
 	v.end(syscall.SIGTERM)
+}
+
+// job has the service check its site.
+func (s *stage) job(at, tokenFile string) {
+	s.t.Helper()
+	token, err := os.ReadFile(tokenFile)
+	s.must(err)
+	req, err := http.NewRequest(http.MethodPost, "http://"+at+"/v1/sites/"+s.domain()+"/checks", strings.NewReader("{}"))
+	s.must(err)
+	req.Header.Set("Authorization", "Bearer "+string(token))
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	s.must(err)
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusAccepted {
+		text, _ := io.ReadAll(res.Body)
+		s.t.Fatalf("a check is answered %d: %s", res.StatusCode, text)
+	}
 }
 
 var (

@@ -60,7 +60,7 @@ has systemd do all this.`,
 			served := api.New(api.Options{
 				Agent: a, Feed: happens, Log: log, Version: version, Config: a.Configured,
 				Page:    web.Handler(),
-				Metrics: numbers, Counted: numbers.Requests,
+				Metrics: numbers, Counted: numbers.Requests, Worked: numbers.Worked,
 			})
 			// What runs beside the watch ends with it, however that ends.
 			ctx, cancel := context.WithCancel(c.Context())
