@@ -268,6 +268,13 @@ func TestPanelHooks(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 
+	// The service is locked in by systemd, and what it asks of the panel is not.
+	out, err := exec.Command("systemd-run", "--wait", "--pipe", "--quiet", "--property=NoNewPrivileges=yes", "--property=ProtectSystem=yes", "--property=ReadWritePaths=/usr/local",
+		"/usr/bin/wpmend", "--config", h.config, "--state", h.state, "php", "limits", h.domain(), "--set", "request_terminate_timeout=40").CombinedOutput()
+	if err != nil || !strings.Contains(h.read(h.pool), "request_terminate_timeout = 40s") {
+		t.Errorf("confined: %v\n%s", err, out)
+	}
+
 	h.run("panel", "hooks", "remove").exits(exitDone)
 	if left, err := filepath.Glob("/etc/systemd/system/*wpmend*"); err != nil || len(left) > 0 {
 		t.Errorf("left: %v, %v", left, err)
