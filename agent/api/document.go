@@ -67,7 +67,9 @@ func schemaName(t reflect.Type, hint string) string {
 	switch path.Base(t.PkgPath()) {
 	case "feed", "config", "report":
 		prefix := path.Base(t.PkgPath())
-		return strings.ToUpper(prefix[:1]) + prefix[1:] + name
+		if prefix = strings.ToUpper(prefix[:1]) + prefix[1:]; name != prefix {
+			return prefix + name
+		}
 	case "history":
 		if name == "Event" {
 			return "TimelineEvent"
@@ -166,6 +168,7 @@ func errorWords() map[int]string {
 		401: "At the loopback address: the token is missing or wrong.",
 		403: "The caller may not do this.",
 		404: "There is no such thing, or it is another's.",
+		405: "The method is not one of this path; Allow names those that are.",
 		408: "The body did not come in time.",
 		409: "It cannot be done as things stand.",
 		413: "The body is larger than 64 kB.",

@@ -51,7 +51,7 @@ type JobList struct {
 
 // JobPath names a job.
 type JobPath struct {
-	ID string `path:"id" maxLength:"64" example:"01KB2M6Q7T9S3V5X8Y0Z1A2B3C"`
+	ID string `path:"id" maxLength:"64" example:"01KB2M6Q7T9S3V5X8Y0Z1A2B3C" doc:"The job's id."`
 }
 
 // cancelWithin is how long the answer to a cancellation waits for the job's end.

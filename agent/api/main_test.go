@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -33,7 +34,7 @@ func TestMain(m *testing.M) {
 type order struct {
 	Method, Path, Body string
 	Header             map[string]string
-	For                time.Duration // how long the answer is read at most
+	Until              string // the answer is read until it holds this
 }
 
 type reply struct {
@@ -65,11 +66,7 @@ func clientOf(socket string) *http.Client {
 }
 
 func carryOut(client *http.Client, o order) (r reply) {
-	within := o.For
-	if within == 0 {
-		within = time.Minute
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), within)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	q, err := http.NewRequestWithContext(ctx, o.Method, "http://localhost"+o.Path, bytes.NewReader([]byte(o.Body)))
 	if err != nil {
@@ -83,12 +80,18 @@ func carryOut(client *http.Client, o order) (r reply) {
 		return reply{Err: err.Error()}
 	}
 	defer a.Body.Close()
-	body, err := io.ReadAll(a.Body)
-	r = reply{Status: a.StatusCode, Header: a.Header, Body: string(body)}
-	if err != nil && o.For == 0 {
-		r.Err = err.Error()
+	r = reply{Status: a.StatusCode, Header: a.Header}
+	for lines := bufio.NewReader(a.Body); ; {
+		line, err := lines.ReadString('\n')
+		r.Body += line
+		if err == io.EOF || o.Until != "" && strings.Contains(line, o.Until) {
+			return r
+		}
+		if err != nil {
+			r.Err = err.Error()
+			return r
+		}
 	}
-	return r
 }
 
 // somebody is a client with a uid of its own.

@@ -48,11 +48,12 @@ func TestOwners(t *testing.T) {
 	}
 
 	// A fault of alice's is mended; everybody listens.
-	heard := map[*somebody]chan string{}
-	for _, c := range []*somebody{s.as(0), s.as(alice), s.as(bob)} {
-		said := make(chan string, 1)
-		heard[c] = said
-		go func() { said <- c.do(order{Method: "GET", Path: "/v1/events", For: 25 * time.Second}).Body }()
+	heard := map[string]chan string{"root": make(chan string, 1), "alice": make(chan string, 1), "bob": make(chan string, 1)}
+	for who, uid := range map[string]uint32{"root": 0, "alice": alice, "bob": bob} {
+		c := s.as(uid)
+		go func() {
+			heard[who] <- c.do(order{Method: "GET", Path: "/v1/events", Until: `"state":"escalated"`}).Body
+		}()
 	}
 	s.until("three listeners", func() bool { return s.feed.Listeners() == 3 })
 	s.must(s.labs[0].Break(0, lab.Fatal, lab.Slug(2)))
@@ -93,9 +94,15 @@ func TestOwners(t *testing.T) {
 	}
 
 	s.sharedIncident(a, b, at, theirs)
-	for c, said := range heard {
-		if n := strings.Count(<-said, "\ndata: "); c == nil || n == 0 {
-			t.Errorf("a listener heard %d events", n)
+	for who, said := range heard {
+		text := <-said
+		if n := strings.Count(text, "\ndata: "); n < 3 || who != "bob" && !strings.Contains(text, lab.Slug(2)) {
+			t.Errorf("%s heard %d events: %s", who, n, text)
+		}
+		for _, secret := range map[string][]string{"bob": {at.alice, theirs["alice"], lab.Slug(2), "23001"}, "alice": {at.bob, at.bob2, theirs["bob"], "shop2", "23002"}}[who] {
+			if strings.Contains(text, secret) {
+				t.Errorf("%s hears of %s: %s", who, secret, text)
+			}
 		}
 	}
 }
