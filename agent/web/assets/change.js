@@ -26,6 +26,8 @@ async function confirmed(button, title, body, act, change, done) {
     }
     if (done) await done();
   });
+  // The button may be gone: who works without a mouse goes on where the content begins.
+  if (document.activeElement === document.body) document.getElementById("main").focus();
 }
 
 // undoIncident is the button that takes an incident's changes back.
