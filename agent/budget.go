@@ -2,6 +2,7 @@ package agent
 
 import (
 	"encoding/json"
+	"slices"
 	"sync"
 	"time"
 
@@ -117,7 +118,7 @@ func touched(c journal.Change) string {
 		if s.Kind != journal.Act || json.Unmarshal(s.Act, &act) != nil || act.Master == nil {
 			continue
 		}
-		if act.Do == remedy.ReloadFPM || act.Do == remedy.RestartFPM {
+		if slices.Contains([]string{remedy.ReloadFPM, remedy.RestartFPM, remedy.AskPanel}, act.Do) {
 			return act.Master.Config
 		}
 	}
