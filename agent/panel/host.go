@@ -29,6 +29,7 @@ const (
 type host struct {
 	root string
 	own  []uint32 // users besides root whom a layout's files may belong to
+	turn *os.File // what the panel's program is handed, nil: nothing
 }
 
 func (h host) at(path string) string { return h.root + path }
@@ -120,6 +121,9 @@ func (h host) run(ctx context.Context, program string, args ...string) ([]byte, 
 	cmd := exec.CommandContext(ctx, target, args...)
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "USER=root", "LOGNAME=root", "SHELL=/bin/bash", "LC_ALL=C.UTF-8"}
+	if h.turn != nil {
+		cmd.ExtraFiles = []*os.File{h.turn}
+	}
 	var out, complaints bounded
 	cmd.Stdout, cmd.Stderr = &out, &complaints
 	err = transient.Run(ctx, cmd, transient.Options{Time: maxTime})

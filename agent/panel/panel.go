@@ -15,6 +15,7 @@ package panel
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -172,8 +173,14 @@ func (p Panel) plan(ctx context.Context, h host, pool Pool, set []ini.Setting) (
 	return plan, nil
 }
 
-// Do asks the panel to carry out an act; it may be called again.
-func Do(ctx context.Context, a Act) error { return do(ctx, host{}, a) }
+// Do asks the panel to carry out an act; it may be called again. An *Error says that nothing was begun.
+func Do(ctx context.Context, a Act) error {
+	turn, err := takeTurn(ctx, turnFile)
+	if err != nil {
+		return &Error{a.Panel, err.Error(), "see what it is busy with, then try again"}
+	}
+	return errors.Join(do(ctx, host{turn: turn}, a), turn.Close())
+}
 
 func do(ctx context.Context, h host, a Act) error {
 	p, err := Named(a.Panel)

@@ -29,6 +29,7 @@ const changeTemplate = `#!/bin/sh
 set -eu
 echo "$@" >>/var/log/hestia-asked
 [ ! -e /run/hestia-lies ] || exit 0
+[ ! -e /run/hestia-slow ] || sleep 1
 dir=/usr/local/hestia/data
 grep -q "DOMAIN='$2'" "$dir/users/$1/web.conf" || exit 3
 [ -f "$dir/templates/web/php-fpm/$3.tpl" ] || exit 3
@@ -162,6 +163,22 @@ func TestPanel(t *testing.T) {
 	}
 	h.must(os.Chmod(hestiaTool, 0o755))
 	asFound("after a refusal")
+
+	// It is killed while the panel works on: what puts things right waits for the panel.
+	h.write("/run/hestia-slow", "")
+	asked := h.read("/var/log/hestia-asked")
+	cmd := h.command("php", "limits", h.domain(), "--set", "request_terminate_timeout=40")
+	h.must(cmd.Start())
+	for deadline := time.Now().Add(20 * time.Second); h.read("/var/log/hestia-asked") == asked; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the panel was not asked")
+		}
+	}
+	h.must(cmd.Process.Kill())
+	_ = cmd.Wait() // it was killed
+	h.must(os.Remove("/run/hestia-slow"))
+	h.run("recover").exits(exitDone)
+	asFound("after a death")
 
 	// What the customer chose meanwhile is the customer's.
 	limit("--set", "request_terminate_timeout=40").exits(exitDone)
