@@ -61,7 +61,11 @@ func (h *host) databases(ctx context.Context) []Finding {
 		of = fmt.Sprintf(" (of the first %d)", len(sites))
 	}
 	if len(failed) > 0 {
-		s.bad("databases", "wpmend check SITE names the cause", "of %s%s the database cannot be reached: %s. Of the first: %v", count(len(failed), "site"), of, few(failed, 3), why)
+		do := "wpmend check " + failed[0] + " names the cause"
+		if reached == 0 {
+			do = "systemctl status mariadb (or mysql); " + do
+		}
+		s.bad("databases", do, "of %s%s the database cannot be reached: %s. Of the first: %v", count(len(failed), "site"), of, few(failed, 3), why)
 	}
 	if reached > 0 || len(failed) == 0 {
 		text := ""

@@ -233,19 +233,25 @@ func TestLogs(t *testing.T) {
 	look := func(l logFile) string {
 		return judged(func(s *sheet) { judgeLogs(s, []string{"/var/log/x.log"}, func(string) logFile { return l }) })
 	}
-	wants(t, "well", look(logFile{regular: true, size: 100}))
+	wants(t, "well", look(logFile{size: 100}))
 	wants(t, "none", judged(func(s *sheet) { judgeLogs(s, nil, nil) }), "warning logs: …access_log")
-	wants(t, "unreadable", look(logFile{err: unix.EACCES}), "warning logs, unreadable: …/var/log/x.log")
+	wants(t, "unreadable", look(logFile{err: &fs.PathError{Op: "open", Path: "/var/log/x.log", Err: unix.EACCES}}), "warning logs, unreadable: …/var/log/x.log")
 	wants(t, "yet to come", look(logFile{err: unix.ENOENT}), "ok logs, yet to come")
-	wants(t, "no file", look(logFile{}), "warning logs, no files")
-	wants(t, "large", look(logFile{regular: true, size: 5 << 30}), "warning logs, rotation: …5120 MB")
+	wants(t, "large", look(logFile{size: 5 << 30}), "warning logs, rotation: …5120 MB")
 	dir := t.TempDir()
 	pipe := filepath.Join(dir, "pipe")
 	if err := unix.Mkfifo(pipe, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if l := examineLog(pipe); l.err != nil || l.regular { // and it does not wait for a writer
+	if l := examineLog(pipe); l.err == nil || !strings.Contains(l.err.Error(), pipe) { // and it does not wait for a writer
 		t.Errorf("%+v", l)
+	}
+	secret, link := filepath.Join(dir, "secret"), filepath.Join(dir, "link")
+	if err := errors.Join(os.WriteFile(secret, nil, 0o600), os.Symlink(secret, link)); err != nil {
+		t.Fatal(err)
+	}
+	if l := examineLog(link); l.err == nil {
+		t.Error("a link is followed")
 	}
 	if _, _, err := lastRecord("nginx", pipe); err == nil {
 		t.Error("a pipe has a last record")

@@ -37,7 +37,7 @@ func (h *host) gateway(ctx context.Context) []Finding {
 		if known := namesOf(h.procs, strangers); len(known) > 0 {
 			also = "; what runs is " + strings.Join(known, ", ") + ", which wpmend cannot ask for its sites"
 		}
-		s.bad("gateway", "start it: systemctl start nginx (or apache2, httpd). If it runs in a container, wpmend has to run in there", "no nginx or Apache runs here as root%s: no site can be found but those seen before", also)
+		s.bad("gateway", "start it: systemctl start "+h.lastGateway()+". If it runs in a container, wpmend has to run in there", "no nginx or Apache runs here as root%s: no site can be found but those seen before", also)
 	}
 	return s.findings
 }
@@ -120,4 +120,12 @@ func namesOf(procs []process.Process, names []string) (found []string) {
 	}
 	slices.Sort(found)
 	return found
+}
+
+// lastGateway names what served here when somebody looked last.
+func (h *host) lastGateway() string {
+	if len(h.found.Gateways) == 0 {
+		return "nginx (or apache2, httpd)"
+	}
+	return filepath.Base(h.found.Gateways[0].Binary) // units are called so too
 }

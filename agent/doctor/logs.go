@@ -6,17 +6,15 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"wpmend/agent/evidence"
 	"wpmend/agent/gateway"
+	"wpmend/php/errlog"
 )
 
 const (
@@ -46,57 +44,52 @@ func (h *host) logs(ctx context.Context) []Finding {
 
 // logFile is what is known of a log.
 type logFile struct {
-	err      error
-	regular  bool
-	size     int64
-	siblings bool // there is an older one beside it
+	err     error
+	size    int64
+	rotated bool // there is an older one beside it
 }
 
+// examineLog opens a log with the care that the service takes: a customer may have put
+// anything there.
 func examineLog(path string) logFile {
-	var l logFile
-	// A customer may have put a named pipe there: opened without waiting, and without following a last link out of his reach.
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+	f, _, err := errlog.Open(path)
 	if err != nil {
-		l.err = err
-		return l
+		return logFile{err: err}
 	}
-	defer unix.Close(fd)
-	var st unix.Stat_t
-	if l.err = unix.Fstat(fd, &st); l.err != nil {
-		return l
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return logFile{err: err}
 	}
-	l.regular, l.size = st.Mode&unix.S_IFMT == unix.S_IFREG, st.Size
-	// A name holds no pattern of Glob's own, or the question goes unanswered.
-	older, _ := filepath.Glob(path + "[.-]*")
-	l.siblings = len(older) > 0
+	l := logFile{size: info.Size()}
+	if l.size > unrotated {
+		// A name that Glob takes for a pattern finds nothing.
+		older, _ := filepath.Glob(path + "[.-]*")
+		l.rotated = len(older) > 0
+	}
 	return l
 }
 
 func judgeLogs(s *sheet, files []string, examine func(string) logFile) {
-	var missing, unread, odd, large []string
+	var missing, unread, large []string
 	for _, f := range files {
 		switch l := examine(f); {
 		case errors.Is(l.err, fs.ErrNotExist):
 			missing = append(missing, f)
 		case l.err != nil:
-			unread = append(unread, fmt.Sprintf("%s (%v)", f, l.err))
-		case !l.regular:
-			odd = append(odd, f)
-		case l.size > unrotated && !l.siblings:
+			unread = append(unread, l.err.Error()) // it names the file
+		case l.size > unrotated && !l.rotated:
 			large = append(large, fmt.Sprintf("%s (%s)", f, size(uint64(l.size))))
 		}
 	}
-	switch n := len(files) - len(missing) - len(unread) - len(odd); {
+	switch n := len(files) - len(missing) - len(unread); {
 	case len(files) == 0:
 		s.warn("logs", "give the vhosts an access_log and an error_log that are files", "no log tells of the sites' failures: they are noticed by scheduled probes only")
-	default:
+	case n > 0:
 		s.ok("logs", "%s that tell of visitors' failures can be read", count(n, "log"))
 	}
 	if len(unread) > 0 {
-		s.warn("logs, unreadable", "ls -l of the file and the folders above it", "%s", few(unread, 3))
-	}
-	if len(odd) > 0 {
-		s.warn("logs, no files", "let the server write to a file", "these are no files, so nothing is read from them: %s", few(odd, 3))
+		s.warn("logs, unreadable", "a log is read only where it is a file, in folders that nobody but its owner and root can change", "%s", few(unread, 3))
 	}
 	if len(missing) > 0 {
 		s.ok("logs, yet to come", "not there yet, and followed once they are: %s", few(missing, 3))
@@ -127,15 +120,14 @@ func (h *host) journal(ctx context.Context, s *sheet) {
 // lastRecord is the time of the last record of a gateway's error log, as this host's zone
 // reads it, and when the file was written last.
 func lastRecord(kind, path string) (said, written time.Time, err error) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+	f, _, err := errlog.Open(path)
 	if err != nil {
 		return said, written, err
 	}
-	f := os.NewFile(uintptr(fd), path)
 	defer f.Close()
 	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		return said, written, errors.Join(err, fs.ErrInvalid)
+	if err != nil {
+		return said, written, err
 	}
 	from := max(0, info.Size()-lastLines)
 	err = gateway.ScanLog(kind, io.NewSectionReader(f, from, info.Size()-from), nil, func(r gateway.LogRecord) bool {

@@ -111,16 +111,18 @@ func connects(ctx context.Context, a fpm.Address) error {
 	return conn.Close()
 }
 
-// startable names the units of PHP-FPM that ran here once, or that are installed.
+// startable names the units of PHP-FPM that ran here once, or else those that are installed.
 func (h *host) startable() string {
-	var units []string
-	for _, m := range append(slices.Clone(h.found.Masters), fpm.Installed()...) {
-		if m.Unit != "" && !slices.Contains(units, m.Unit) {
-			units = append(units, m.Unit)
+	for _, masters := range [][]fpm.Master{h.found.Masters, fpm.Installed()} {
+		var units []string
+		for _, m := range masters {
+			if m.Unit != "" && !slices.Contains(units, m.Unit) {
+				units = append(units, m.Unit)
+			}
+		}
+		if len(units) > 0 {
+			return strings.Join(units, " ")
 		}
 	}
-	if len(units) == 0 {
-		return "php8.2-fpm, or whatever it is called here (systemctl list-unit-files '*php*')"
-	}
-	return strings.Join(units, " ")
+	return "php8.2-fpm, or whatever it is called here (systemctl list-unit-files '*php*')"
 }

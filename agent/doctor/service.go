@@ -134,7 +134,10 @@ func judgeUnit(s *sheet, u unit) {
 	default:
 		s.warn("service, boot", "systemctl enable wpmend", "it does not start with the host (%s): after the next reboot nobody watches", u.known["UnitFileState"])
 	}
-	judgeRun(s, u)
+	if !judgeRun(s, u) {
+		return
+	}
+	// Of a unit that does not run systemd says 0, whatever its file does.
 	if w := u.known["WatchdogUSec"]; w == "0" || w == "infinity" || w == "" {
 		s.warn("service, watchdog", "set WatchdogSec=30s, as wpmend's own unit does", "systemd does not notice if the service stands still")
 	} else {
@@ -143,7 +146,7 @@ func judgeUnit(s *sheet, u unit) {
 }
 
 // judgeRun says whether it runs now.
-func judgeRun(s *sheet, u unit) {
+func judgeRun(s *sheet, u unit) (runs bool) {
 	switch state := u.known["ActiveState"]; state {
 	case "active", "reloading":
 		text := ""
@@ -157,6 +160,7 @@ func judgeRun(s *sheet, u unit) {
 		if u.older {
 			s.warn("service, program", "systemctl restart wpmend", "it still runs the program from before an upgrade")
 		}
+		return true
 	case "activating":
 		s.warn("service, running", "wpmend doctor again in a minute; journalctl -u wpmend -n 50", "it is being started (%s)", u.known["SubState"])
 	case "failed":
@@ -164,6 +168,7 @@ func judgeRun(s *sheet, u unit) {
 	default:
 		s.bad("service, running", "systemctl start wpmend", "it is %s: nobody watches the sites of this host", state)
 	}
+	return false
 }
 
 func times(n int) string {

@@ -24,7 +24,7 @@ var rooms = map[string][]string{
 	"agent/bisect":           {},
 	"agent/config":           {"php", "wp"},
 	"agent/diagnose":         {"agent/gateway", "agent/probe", "php/errlog", "wp"},
-	"agent/doctor":           {"agent/config", "agent/evidence", "agent/gateway", "agent/lock", "agent/panel", "agent/site", "php/fpm", "php/process", "wp"},
+	"agent/doctor":           {"agent/config", "agent/evidence", "agent/gateway", "agent/lock", "agent/panel", "agent/site", "php/errlog", "php/fpm", "php/process", "wp"},
 	"agent/evidence":         {"agent/diagnose", "agent/gateway", "agent/probe", "agent/site", "php/errlog", "php/fpm", "php/ini", "php/lint", "php/process", "php/socket", "php/transient", "wp"},
 	"agent/feed":             {"agent/history"},
 	"agent/gateway":          {"php/fpm", "php/process", "php/stamp", "php/transient"},
