@@ -29,7 +29,9 @@ const changeTemplate = `#!/bin/sh
 set -eu
 echo "$@" >>/var/log/hestia-asked
 [ ! -e /run/hestia-lies ] || exit 0
-[ ! -e /run/hestia-slow ] || sleep 1
+if mv /run/hestia-slow /run/hestia-slowing 2>/dev/null; then
+	while [ -e /run/hestia-slowing ]; do sleep 0.1; done
+fi
 dir=/usr/local/hestia/data
 grep -q "DOMAIN='$2'" "$dir/users/$1/web.conf" || exit 3
 [ -f "$dir/templates/web/php-fpm/$3.tpl" ] || exit 3
@@ -176,8 +178,19 @@ func TestPanel(t *testing.T) {
 	}
 	h.must(cmd.Process.Kill())
 	_ = cmd.Wait() // it was killed
-	h.must(os.Remove("/run/hestia-slow"))
-	h.run("recover").exits(exitDone)
+	asked = h.read("/var/log/hestia-asked")
+	recovered := make(chan result, 1)
+	go func() { recovered <- h.run("recover") }()
+	select {
+	case r := <-recovered:
+		t.Fatalf("it did not wait for the panel: %s", r)
+	case <-time.After(2 * time.Second):
+	}
+	if now := h.read("/var/log/hestia-asked"); now != asked {
+		t.Errorf("the panel was asked for a second thing beside the first: %s", now)
+	}
+	h.must(os.Remove("/run/hestia-slowing"))
+	(<-recovered).exits(exitDone)
 	asFound("after a death")
 
 	// What the customer chose meanwhile is the customer's.
