@@ -141,15 +141,20 @@ func (b *browser) look(width int64, scheme string) {
 	b.must(err)
 }
 
-// shoot writes what is seen to the folder that WPMEND_SCREENSHOTS names, else to one that
-// goes with the test.
-func (b *browser) shoot(name string) {
+// shoot writes what is seen, or one element of it, to the folder that WPMEND_SCREENSHOTS
+// names, else to one that goes with the test.
+func (b *browser) shoot(name string, element ...string) {
 	b.t.Helper()
 	dir := os.Getenv("WPMEND_SCREENSHOTS")
 	if dir == "" {
 		dir = b.t.TempDir()
 	}
-	picture, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+	eval[bool](b, "(window.scrollTo(0, 0), true)")
+	take := chromedp.CaptureScreenshot()
+	if len(element) > 0 {
+		take = chromedp.Screenshot(element[0])
+	}
+	picture, err := chromedp.Run(b.ctx, take)
 	b.must(err)
 	b.must(os.MkdirAll(dir, 0o755))
 	b.must(os.WriteFile(filepath.Join(dir, name+".png"), picture, 0o644))

@@ -73,6 +73,11 @@ func TestPage(t *testing.T) {
 	b.must(chromedp.Do(b.ctx, chromedp.Click("#all-components")))
 	b.shows("plugin-30")
 	b.wantSound("a site")
+	b.shoot("limits-light", "section[aria-labelledby=limits-title]")
+	b.press("?")
+	b.until(`document.querySelector("dialog[open]")`)
+	b.wantSound("the help")
+	b.press(kb.Escape)
 
 	watched := s.watchBreak(b)
 	if !slices.ContainsFunc(watched.States, func(x string) bool { return x == "Failing" || x == "Recovering" }) {
@@ -121,8 +126,14 @@ func (s *stage) watchBreak(b *browser) sight {
   look();
   return true;
 })()`)
-	s.breakBy(lab.Fatal, culpritSlug)
-	b.until(`document.querySelector(".rounds .round")`)
+	// All of them were changed at the same time, and the failure leaves no trace: nothing
+	// but the search itself can tell.
+	for n := 1; n <= 30; n++ {
+		now := time.Now()
+		s.must(os.Chtimes(filepath.Join(s.Site(0).Content, "plugins", lab.Slug(n), lab.Slug(n)+".php"), now, now))
+	}
+	s.breakBy(lab.Blank200, culpritSlug)
+	b.until(`document.querySelectorAll(".rounds .round").length > 2`)
 	b.shoot("search-light")
 	b.shows("off by wpmend")
 	b.until(`document.querySelector(".site-title .badge.good") && document.querySelector(".now .heading .badge.good")`)
@@ -139,6 +150,7 @@ func (s *stage) undoByKeys(b *browser) {
 	b.wantFocus("Sites")
 	b.press("i")
 	b.until(`document.querySelector(".incidents .row-link")`)
+	b.wantSound("the incidents")
 	b.press("j")
 	b.wantFocus("Fault in " + culpritSlug)
 	b.press(kb.Enter)
@@ -250,6 +262,10 @@ func TestPageInPanel(t *testing.T) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		fmt.Fprintf(w, `<!doctype html><title>panel</title><link rel="icon" href="data:,"><iframe width="900" height="700" src="%s/panel/wpmend/#/"></iframe>`, origin)
 	})
+	mux.HandleFunc("/flawed", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		fmt.Fprint(w, flawed)
+	})
 	panel.Config.Handler = mux
 	panel.Start()
 	t.Cleanup(panel.Close)
@@ -302,7 +318,22 @@ func TestPageInPanel(t *testing.T) {
 		}
 	}
 	v.end(syscall.SIGTERM)
+
+	// What looks for flaws finds them.
+	b.open(stranger.URL + "/flawed")
+	b.look(360, "light")
+	wrong := strings.Join(eval[[]string](b, sound), "; ")
+	for _, want := range []string{"contrast 1.", "no lang", "not one main", "heading 3 after 0", "0 headings of the first level", "two of id a", "no b", "scrolls sideways", "too small to hit: x"} {
+		if !strings.Contains(wrong, want) {
+			t.Errorf("of a page with all flaws it says %q, without %q", wrong, want)
+		}
+	}
+	if list := b.nameless(); len(list) != 3 {
+		t.Errorf("%q have no name, want a button and two images", list)
+	}
 }
+
+const flawed = `<!doctype html><title></title><h3 id="a" aria-labelledby="b">three</h3><p id="a" style="color:#eee;width:900px">faint</p><button style="width:9px;height:9px"></button><a href="/">a</a><button style="width:9px;padding:0">x</button><img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=" width="40" height="40"><svg role="img" width="9" height="9"></svg><a href="/2">b</a>`
 
 // dialAs connects to a unix socket as another user. The thread that does it ends with its
 // goroutine, since nothing gives its rights back.

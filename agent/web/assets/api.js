@@ -3,7 +3,7 @@
 const kept = "wpmend-token";
 let token = "";
 
-// begin takes the token off the address, where one is: "#token=…".
+// begin takes the token off the address, where one is ("#token=…"), and says whether one was.
 export function begin() {
   try {
     token = sessionStorage.getItem(kept) || "";
@@ -11,7 +11,7 @@ export function begin() {
     token = ""; // a frame without storage: the token lasts as long as the page
   }
   const given = /[#&]token=([^&]+)/.exec(location.hash);
-  if (!given) return;
+  if (!given) return false;
   history.replaceState(null, "", location.pathname + location.search + (location.hash.replace(given[0], "") || "#/"));
   let plain = given[1];
   try {
@@ -20,6 +20,7 @@ export function begin() {
     // no escape: it is the token as it stands
   }
   keep(plain);
+  return true;
 }
 
 export function keep(given) {

@@ -145,6 +145,7 @@ function route(first) {
   if (first) return;
   main.focus({ preventScroll: true });
   window.scrollTo(0, 0);
+  ask();
 }
 
 async function start() {
@@ -159,8 +160,8 @@ document.getElementById("skip").addEventListener("click", (e) => {
   main.focus();
 });
 window.addEventListener("hashchange", () => {
-  begin();
-  if (state.service) route();
+  if (begin() || !state.service) start();
+  else route();
 });
 setInterval(() => document.hidden || refresh(), 5000);
 if (window.top !== window) document.documentElement.classList.add("framed");

@@ -75,14 +75,19 @@ export function list(incidents, { site = true } = {}) {
     badge(i.state),
     h("div", { class: "incident-what" },
       h("a", { href: "#/incident/" + at(i.id), id: "incident-" + i.id, class: "row-link" }, headline(i)),
-      h("p", { class: "small" }, site && i.site && [name(i.site.domain, { class: "strong" }), " · "], outcome((i.symptom || {}).outcome), i.seconds > 0 && ` · ${seconds(i.seconds)}`, i.changes && i.changes.length > 0 && i.state === "resolved" && " · changed by wpmend")),
+      h("p", { class: "small" }, joined(site && i.site && name(i.site.domain, { class: "strong" }), (known(i) || i.state === "open") && outcome((i.symptom || {}).outcome),
+        i.seconds > 0 && seconds(i.seconds), i.changes && i.changes.length > 0 && i.state === "resolved" && "changed by wpmend"))),
     h("span", { class: "incident-when" }, when(i.opened)))));
 }
+
+const known = (i) => (i.culprits || []).length > 0 || (i.causes || []).length > 0;
+
+const joined = (...parts) => parts.filter(Boolean).map((part, n) => [n > 0 && " · ", part]);
 
 // headline says an incident in a few words.
 export function headline(i) {
   const culprits = (i.culprits || []).map((c) => component(c.component));
   if (culprits.length > 0) return ["Fault in ", culprits.map((c, n) => [n > 0 && (n === culprits.length - 1 ? " and " : ", "), name(c.name)])];
   if ((i.causes || []).length > 0) return plain(i.causes[0].cause);
-  return outcome((i.symptom || {}).outcome || "unknown");
+  return i.state === "open" ? "Looking for the cause" : outcome((i.symptom || {}).outcome || "unknown");
 }

@@ -43,7 +43,6 @@ export class Drawing {
 
   clear() {
     this.layers = [];
-    this.job = null;
     if (this.element) this.draw();
   }
 
@@ -58,10 +57,13 @@ export class Drawing {
     if (!search || !(search.round > 0)) return;
     if (!layer || search.round <= layer.last.round) this.layers.push(new Layer());
     this.layers[this.layers.length - 1].add(search);
-    this.draw();
+    // Many rounds come at once where a search is looked at late.
+    this.frame ||= requestAnimationFrame(() => this.draw());
   }
 
   draw() {
+    cancelAnimationFrame(this.frame);
+    this.frame = 0;
     const layer = this.layers[this.layers.length - 1];
     if (!layer) {
       replace(this.sentence);
@@ -134,40 +136,46 @@ function why(a) {
 function bars(layer, round, a) {
   const n = layer.names.length;
   const wide = n > 120 ? 1 : 0.8;
-  return s("svg", { class: "bars " + tone(a.verdict), viewBox: `0 0 ${n} 10`, preserveAspectRatio: "none", "aria-hidden": "true", width: "100%", height: 16 },
-    layer.names.map((id, i) => {
-      const masked = a.masked.has(id);
-      const state = round.aside.includes(id) ? "culprit" : round.suspects.has(id) ? "suspect" : "cleared";
-      return [
-        s("rect", { x: i + (1 - wide) / 2, y: masked ? 4 : 0, width: wide, height: masked ? 2 : 7.5, class: masked ? "out" : "in" }),
-        state !== "cleared" && s("rect", { x: i + (1 - wide) / 2, y: 9, width: wide, height: 1, class: "under " + state }),
-      ];
-    }));
+  const paths = { out: "", in: "", suspect: "", culprit: "" };
+  layer.names.forEach((id, i) => {
+    const x = i + (1 - wide) / 2;
+    if (a.masked.has(id)) paths.out += `M${x} 4h${wide}v2h${-wide}z`;
+    else paths.in += `M${x} 0h${wide}v7.5h${-wide}z`;
+    const state = round.aside.includes(id) ? "culprit" : round.suspects.has(id) ? "suspect" : "";
+    if (state) paths[state] += `M${x} 9h${wide}v1h${-wide}z`;
+  });
+  return s("svg", { class: "bars " + tone(a.verdict), viewBox: `0 0 ${n} 10`, preserveAspectRatio: "none", "aria-hidden": "true", width: "100%", height: 18 },
+    Object.entries(paths).map(([kind, d]) => d && s("path", { class: kind, d })));
 }
 
 // Now shows what the service does with a site at this moment, and the last search that it made.
 export class Now {
   constructor() {
     this.drawing = new Drawing();
-    this.lines = [];
     this.list = h("ol", { class: "doing", "aria-label": "Steps" });
     this.state = h("span", null);
     this.element = h("section", { class: "card now", "aria-labelledby": "now-title", hidden: true },
       h("div", { class: "heading" }, h("h2", { id: "now-title" }, "The search"), this.state), this.drawing.element,
       h("details", { id: "now-steps", class: "steps" }, h("summary", null, "Every step"), this.list));
-    this.incident = "";
+    this.latest = ""; // the incident or the job that is under way
+    this.shown = ""; // that of the search that is drawn
   }
 
-  // hear takes any event of the site; it says whether it was one of the work.
+  // hear takes any event of the site.
   hear(event) {
-    if (event.kind === "incident" && event.incident) {
-      if (event.incident.id !== this.incident && event.incident.state === "open") this.anew();
-      this.incident = event.incident.id;
-      this.set(event.incident.state);
-    } else if (event.kind === "job") {
-      if (event.job !== this.job) this.anew();
-      this.job = event.job;
-    } else if (event.kind === "search") {
+    const { kind, incident, job } = event;
+    if (kind === "incident" && incident) {
+      this.begins(incident.id);
+      if (incident.id === this.shown) this.set(incident.state);
+    } else if (kind === "job") {
+      this.begins(job);
+      const [, state] = /: (done|failed|cancelled)$/.exec(event.text) || [];
+      if (state && job === this.shown) this.set(state);
+    } else if (kind === "search") {
+      if (this.latest !== this.shown) {
+        this.shown = this.latest;
+        this.drawing.clear();
+      }
       this.drawing.hear(event);
       this.set("running");
     }
@@ -175,11 +183,11 @@ export class Now {
     this.element.hidden = this.drawing.empty;
   }
 
-  anew() {
-    this.drawing.clear();
-    this.lines = [];
+  // begins takes up other work; the last search stays until it makes one.
+  begins(id) {
+    if (id === this.latest) return;
+    this.latest = id;
     this.list.textContent = "";
-    replace(this.state);
   }
 
   // set shows how far the work is: an incident's state, or a job's.

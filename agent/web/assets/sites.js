@@ -18,9 +18,10 @@ export function view(context) {
   const summary = h("p", { class: "summary", role: "status" });
   const body = h("div", { class: "list" });
   const pager = h("nav", { class: "pager", "aria-label": "Pages" });
+  const notes = h("div", { class: "host-notes" });
   const element = h("div", { class: "view" },
     h("div", { class: "view-head" }, h("h1", null, "Sites"), h("form", { role: "search", on: { submit: (e) => { e.preventDefault(); typed(); } } }, search)),
-    summary, body, pager);
+    summary, body, pager, notes);
 
   function later(work) {
     clearTimeout(timer);
@@ -61,6 +62,8 @@ export function view(context) {
       h("span", null, `Page ${cursors.length}`),
       h("button", { type: "button", id: "page-after", disabled: !next, on: { click: () => turn(1) } }, "Next"),
     ] : null);
+    const unread = list.notes || [];
+    replace(notes, unread.length > 0 && h("details", { id: "unread" }, h("summary", null, `What could not be read of this host (${unread.length})`), h("ul", { class: "notes" }, unread.map((n) => h("li", null, name(n))))));
   }
 
   function range(first, n) {
