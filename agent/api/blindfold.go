@@ -13,6 +13,11 @@ import (
 // leftOut stands in the place of a text that an owner must not see.
 const leftOut = "(left out: it names a site of another owner)"
 
+const (
+	mostWord = 4096 // no path is longer
+	mostName = 256  // no name is longer
+)
+
 // blindfold leaves out of texts and reports what names the sites of others: logs and pools
 // are shared, and a report says what it found there. Who brings a name into such a text
 // learns by it whether that site is on this host; the gateway tells that to everybody.
@@ -95,6 +100,9 @@ func (b *blindfold) names(text string) bool {
 }
 
 func (b *blindfold) word(word string) bool {
+	if len(word) > mostWord {
+		return true // who knows
+	}
 	if strings.HasPrefix(word, "/") {
 		for _, root := range b.roots {
 			if word == root || strings.HasPrefix(word, root+"/") {
@@ -115,11 +123,11 @@ func (b *blindfold) word(word string) bool {
 		return true
 	}
 	for part := range strings.SplitSeq(word, "/") {
-		for part = strings.Trim(part, ".-"); part != ""; {
-			if b.own[part] {
-				break
-			}
-			if b.foreign[part] || b.begins(part) {
+		if part = strings.Trim(part, ".-"); b.begins(part) {
+			return true
+		}
+		for part != "" && !b.own[part] {
+			if b.foreign[part] {
 				return true
 			}
 			_, part, _ = strings.Cut(part, ".")
@@ -131,7 +139,8 @@ func (b *blindfold) word(word string) bool {
 // begins says whether a word begins with the name of another's site, as that of a log does
 // (shop.example.com-error.log), or with a user's, as that of a database does (alice_wp).
 func (b *blindfold) begins(word string) bool {
-	for i, r := range word {
+	word = strings.TrimPrefix(word, "www.")
+	for i, r := range word[:min(len(word), mostName)] {
 		if name := word[:i]; i > 0 && (r == '_' || strings.ContainsRune("-.", r) && strings.Contains(name, ".")) && b.foreign[name] {
 			return true
 		}

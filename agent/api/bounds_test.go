@@ -15,17 +15,17 @@ func TestLimits(t *testing.T) {
 	his, hers, root := &caller{role: Owner, key: "1"}, &caller{role: Owner, key: "2"}, &caller{role: Admin, key: "0"}
 	var leaves []func()
 	for range ownerAtOnce {
-		leave, p := l.enter(his, false)
+		leave, p := l.enter(his, light)
 		if p != nil {
 			t.Fatal(p)
 		}
 		leaves = append(leaves, leave)
 	}
-	if _, p := l.enter(his, false); p == nil || p.Status != 429 || p.GetHeaders().Get("Retry-After") == "" {
+	if _, p := l.enter(his, light); p == nil || p.Status != 429 || p.GetHeaders().Get("Retry-After") == "" {
 		t.Errorf("%+v", p)
 	}
 	for _, c := range []*caller{hers, root} {
-		if _, p := l.enter(c, false); p != nil {
+		if _, p := l.enter(c, light); p != nil {
 			t.Error(p)
 		}
 	}
@@ -34,7 +34,7 @@ func TestLimits(t *testing.T) {
 	}
 	passed := 0
 	for range 200 {
-		if leave, p := l.enter(his, false); p == nil {
+		if leave, p := l.enter(his, light); p == nil {
 			leave()
 			passed++
 		}
@@ -43,17 +43,31 @@ func TestLimits(t *testing.T) {
 		t.Errorf("%d of 200 passed", passed)
 	}
 	for i := range 3 * callersMax {
-		if leave, p := l.enter(&caller{role: Nobody, key: fmt.Sprint("n", i)}, false); p == nil {
+		if leave, p := l.enter(&caller{role: Nobody, key: fmt.Sprint("n", i)}, light); p == nil {
 			leave()
 		}
 	}
 	for range 500 {
-		if leave, p := l.enter(root, false); p != nil {
+		if leave, p := l.enter(root, light); p != nil {
 			t.Fatal(p)
 		} else {
 			leave()
 		}
 	}
+
+	leave, p := l.enter(hers, heavy)
+	if p != nil {
+		t.Fatal(p)
+	}
+	if _, p := l.enter(hers, heavy); p == nil {
+		t.Error("two heavy requests of one at once")
+	}
+	if other, p := l.enter(root, heavy); p != nil {
+		t.Error(p)
+	} else {
+		other()
+	}
+	leave()
 
 	count := &counting{}
 	for range connsOfOne {

@@ -13,7 +13,7 @@ type SwitchRequest struct {
 }
 
 func (s *Server) describeComponents() {
-	register(s, route{id: "listComponents", method: http.MethodGet, path: "/v1/sites/{site}/components", tag: "sites", summary: "What is installed on a site", errors: []int{409},
+	register(s, route{id: "listComponents", method: http.MethodGet, path: "/v1/sites/{site}/components", tag: "sites", summary: "What is installed on a site", kindOf: kindOf{heavy: true}, errors: []int{409},
 		description: "Plugins, themes, must-use plugins, drop-ins and prepended files, from the site's own files and database."},
 		func(ctx context.Context, c *caller, in *SitePath) (*bodied[agent.ComponentsReport], error) {
 			found, err := c.find(in.Site)

@@ -18,7 +18,7 @@ import (
 
 const (
 	// lag is how many events a listener may be behind before it is dropped.
-	lag = 256
+	lag = 128
 	// comments keep connections alive that proxies would end.
 	comments = 15 * time.Second
 	// takeWithin is how long a client may take to take an event.

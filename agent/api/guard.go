@@ -92,7 +92,7 @@ func (s *Server) answerTo(w http.ResponseWriter, r *http.Request) *Problem {
 	if err != nil {
 		return s.anonymous(problemOf(err))
 	}
-	leave, refused := s.limits.enter(c, kind.stream || kind.waits && r.URL.Query().Get("wait") != "")
+	leave, refused := s.limits.enter(c, kind.weight(r))
 	if refused != nil {
 		return refused
 	}
@@ -136,12 +136,23 @@ func (s *Server) answerTo(w http.ResponseWriter, r *http.Request) *Problem {
 	return nil
 }
 
+// weight is what a request of this kind costs.
+func (k kindOf) weight(r *http.Request) weight {
+	switch {
+	case k.stream || k.waits && r.URL.Query().Get("wait") != "":
+		return waiting
+	case k.heavy:
+		return heavy
+	}
+	return light
+}
+
 // anonymous slows down who guesses the token.
 func (s *Server) anonymous(p *Problem) *Problem {
 	if p.Status != http.StatusUnauthorized {
 		return p
 	}
-	leave, refused := s.limits.enter(&caller{role: Nobody, key: "without a token"}, false)
+	leave, refused := s.limits.enter(&caller{role: Nobody, key: "without a token"}, light)
 	if refused != nil {
 		return refused
 	}

@@ -35,7 +35,7 @@ type ChangeList struct {
 }
 
 func (s *Server) describeIncidents() {
-	register(s, route{id: "listIncidents", method: http.MethodGet, path: "/v1/incidents", tag: "incidents", summary: "What happened, newest first"},
+	register(s, route{id: "listIncidents", method: http.MethodGet, path: "/v1/incidents", tag: "incidents", summary: "What happened, newest first", kindOf: kindOf{heavy: true}},
 		func(_ context.Context, c *caller, in *struct {
 			Paging
 			Site  string `query:"site" maxLength:"1024" doc:"Only those of this site: an id, a domain or a root folder."`
@@ -50,7 +50,7 @@ func (s *Server) describeIncidents() {
 			return &bodied[history.Incident]{i}, err
 		})
 	s.describeReport()
-	register(s, route{id: "undoIncident", method: http.MethodPost, path: "/v1/incidents/{id}/undo", tag: "incidents", summary: "Take back what was changed in one incident", errors: []int{409}, kindOf: kindOf{changes: true},
+	register(s, route{id: "undoIncident", method: http.MethodPost, path: "/v1/incidents/{id}/undo", tag: "incidents", summary: "Take back what was changed in one incident", errors: []int{409}, kindOf: kindOf{changes: true, heavy: true},
 		description: "Every change of it that is still in force, the newest first. What was broken before may break again: the site is not probed. What an incident changed of the host (a pool's limits, a gateway's), which serves others too, an owner cannot take back. The object is that of `wpmend incidents undo --json`."},
 		func(_ context.Context, c *caller, in *IncidentPath) (*bodied[agent.SwitchReport], error) {
 			id, err := s.undoable(c, in.ID)
@@ -60,7 +60,7 @@ func (s *Server) describeIncidents() {
 			r, err := act(s, func(ctx context.Context) (agent.SwitchReport, error) { return s.o.Agent.UndoIncident(ctx, id) })
 			return &bodied[agent.SwitchReport]{clean(c.blind, r)}, err
 		})
-	register(s, route{id: "listChanges", method: http.MethodGet, path: "/v1/changes", tag: "incidents", summary: "What wpmend has changed and is still so, with the way back"},
+	register(s, route{id: "listChanges", method: http.MethodGet, path: "/v1/changes", tag: "incidents", summary: "What wpmend has changed and is still so, with the way back", kindOf: kindOf{heavy: true}},
 		func(_ context.Context, c *caller, _ *struct{}) (*bodied[ChangeList], error) {
 			list, notes := s.o.Agent.InForce()
 			l := ChangeList{Changes: []agent.InForce{}, Notes: []string{}}
@@ -85,7 +85,7 @@ func (s *Server) describeReport() {
 	schema := func(what string) *huma.MediaType {
 		return &huma.MediaType{Schema: &huma.Schema{Type: "string", Description: what}}
 	}
-	register(s, route{id: "getReport", method: http.MethodGet, path: "/v1/incidents/{id}/report", tag: "incidents", summary: "One incident, for somebody else to read",
+	register(s, route{id: "getReport", method: http.MethodGet, path: "/v1/incidents/{id}/report", tag: "incidents", summary: "One incident, for somebody else to read", kindOf: kindOf{heavy: true},
 		description: "For a plugin's author or the host's support, without passwords, keys, cookies, the values of queries and visitors' addresses.",
 		content: map[string]*huma.MediaType{"application/json": {Schema: s.api.OpenAPI().Components.Schemas.Schema(reportType(), true, "")},
 			"text/html": schema("One page with nothing beside it."), "text/plain": schema("For a mail or a ticket.")}},

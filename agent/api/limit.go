@@ -11,10 +11,13 @@ import (
 const (
 	ownerRate      = 20 // requests a second
 	ownerBurst     = 60
+	heavyCosts     = 5 // what one that reads much counts for
 	nobodyRate     = 2
 	nobodyBurst    = 10
 	ownerAtOnce    = 4 // requests under way
 	ownersAtOnce   = 32
+	ownerHeavy     = 1 // of those that read much, or ask PHP
+	ownersHeavy    = 3
 	adminsAtOnce   = 256
 	ownerStreams   = 32 // streams and waits, which cost next to nothing
 	ownersStreams  = 1024
@@ -32,18 +35,18 @@ type bucket struct {
 	at   time.Time
 }
 
-// take says whether one may pass now, else in how many seconds.
-func (b *bucket) take(now time.Time, rate, burst float64) (wait int, ok bool) {
+// take says whether one that counts for so many may pass now, else in how many seconds.
+func (b *bucket) take(now time.Time, rate, burst, n float64) (wait int, ok bool) {
 	if b.at.IsZero() {
 		b.left = burst
 	} else {
 		b.left = min(burst, b.left+now.Sub(b.at).Seconds()*rate)
 	}
 	b.at = now
-	if b.left < 1 {
-		return int(math.Ceil((1 - b.left) / rate)), false
+	if b.left < n {
+		return int(math.Ceil((n - b.left) / rate)), false
 	}
-	b.left--
+	b.left -= n
 	return 0, true
 }
 
@@ -51,14 +54,24 @@ func (b *bucket) take(now time.Time, rate, burst float64) (wait int, ok bool) {
 type limiter struct {
 	mu      sync.Mutex
 	buckets map[string]*usage
-	total   [2][2]int // of owners and of administrators: requests, streams
+	total   [2][weights]int // of owners and of administrators
 }
+
+// weight is what a request costs.
+type weight int
+
+const (
+	light   weight = iota
+	heavy          // reads much, or asks PHP
+	waiting        // goes on, and costs next to nothing
+	weights
+)
 
 // usage is that of one caller.
 type usage struct {
 	requests bucket
 	jobs     bucket
-	atOnce   [2]int // requests, streams
+	atOnce   [weights]int
 }
 
 func (l *limiter) of(key string, now time.Time) *usage {
@@ -70,7 +83,7 @@ func (l *limiter) of(key string, now time.Time) *usage {
 	}
 	if len(l.buckets) >= callersMax {
 		for k, u := range l.buckets {
-			if u.atOnce == [2]int{} && now.Sub(u.requests.at) > bucketIdleFor {
+			if u.atOnce == [weights]int{} && now.Sub(u.requests.at) > bucketIdleFor {
 				delete(l.buckets, k)
 			}
 		}
@@ -81,38 +94,40 @@ func (l *limiter) of(key string, now time.Time) *usage {
 }
 
 // enter lets a request in, or says why not; leave must be called at its end.
-func (l *limiter) enter(c *caller, stream bool) (leave func(), refused *Problem) {
+func (l *limiter) enter(c *caller, w weight) (leave func(), refused *Problem) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
 	u := l.of(c.key, now)
-	rate, burst := float64(ownerRate), float64(ownerBurst)
-	if c.role == Nobody {
-		rate, burst = nobodyRate, nobodyBurst
-	}
-	who, kind := 0, 0
-	most, all := ownerAtOnce, ownersAtOnce
-	if stream {
-		kind, most, all = 1, ownerStreams, ownersStreams
-	}
+	who := 0
+	most := [weights]int{ownerAtOnce, ownerHeavy, ownerStreams}
+	all := [weights]int{ownersAtOnce, ownersHeavy, ownersStreams}
 	if c.role == Admin {
-		who, most, all = 1, adminsAtOnce, adminsAtOnce
-		if stream {
-			most, all = adminsStreams, adminsStreams
-		}
-	} else if wait, ok := u.requests.take(now, rate, burst); !ok {
-		return nil, tooMany(wait, "more requests than one user may make")
+		who = 1
+		most = [weights]int{adminsAtOnce, adminsAtOnce, adminsStreams}
+		all = most
 	}
-	if u.atOnce[kind] >= most || l.total[who][kind] >= all {
+	if u.atOnce[w] >= most[w] || l.total[who][w] >= all[w] {
 		return nil, tooMany(retryInSeconds, "too many requests are under way")
 	}
-	u.atOnce[kind]++
-	l.total[who][kind]++
+	rate, burst, n := float64(ownerRate), float64(ownerBurst), 1.0
+	if c.role == Nobody {
+		rate, burst = nobodyRate, nobodyBurst
+	} else if w == heavy {
+		n = heavyCosts
+	}
+	if c.role != Admin {
+		if wait, ok := u.requests.take(now, rate, burst, n); !ok {
+			return nil, tooMany(wait, "more requests than one user may make")
+		}
+	}
+	u.atOnce[w]++
+	l.total[who][w]++
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		u.atOnce[kind]--
-		l.total[who][kind]--
+		u.atOnce[w]--
+		l.total[who][w]--
 	}, nil
 }
 
@@ -124,7 +139,7 @@ func (l *limiter) begin(c *caller) *Problem {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	if wait, ok := l.of(c.key, now).jobs.take(now, ownerJobRate, ownerJobBurst); !ok {
+	if wait, ok := l.of(c.key, now).jobs.take(now, ownerJobRate, ownerJobBurst, 1); !ok {
 		return tooMany(wait, "more checks and searches than one user may begin")
 	}
 	return nil

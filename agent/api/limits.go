@@ -44,7 +44,7 @@ func (r LimitsRequest) options() (agent.LimitsOptions, error) {
 
 func (s *Server) describeLimits() {
 	const path = "/v1/sites/{site}/limits"
-	register(s, route{id: "getLimits", method: http.MethodGet, path: path, tag: "sites", summary: "What bounds a request of a site, as one chain",
+	register(s, route{id: "getLimits", method: http.MethodGet, path: path, tag: "sites", summary: "What bounds a request of a site, as one chain", kindOf: kindOf{heavy: true},
 		description: "From PHP to the gateway: each limit, where it is set, what it overrides, and where two do not fit together. The object is that of `wpmend php limits SITE --json`."},
 		func(ctx context.Context, c *caller, in *SitePath) (*bodied[agent.LimitsReport], error) {
 			found, err := c.find(in.Site)

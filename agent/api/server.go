@@ -64,6 +64,7 @@ type Server struct {
 type kindOf struct {
 	page    bool // needs no rights
 	stream  bool // goes on for as long as somebody listens
+	heavy   bool // reads much, or asks PHP
 	waits   bool // may wait long and costs nothing meanwhile
 	changes bool // takes an Idempotency-Key
 }

@@ -77,7 +77,7 @@ has systemd do all this.`,
 			// agent/notify: beside.Go(…)
 			reload := make(chan config.Config)
 			go in.reload(ctx, hangups, reload, s, numbers, log)
-			return a.Run(ctx, agent.RunOptions{
+			return a.Run(c.Context(), agent.RunOptions{
 				Ready:     func(int) { served.Ready(); s.Ready() },
 				Beat:      s.Alive,
 				BeatEvery: s.Every(),
