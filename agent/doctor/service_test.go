@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"wpmend/agent/gateway"
 )
 
 // An upgrade puts another file in the place of the program that runs.
@@ -113,5 +115,22 @@ func TestSummed(t *testing.T) {
 	}
 	if got := few([]string{"a", "b", "c"}, 2); got != "a, b, and 1 more" {
 		t.Error(got)
+	}
+}
+
+// Where no site is found it is said where the way to one breaks off.
+func TestMissing(t *testing.T) {
+	t.Parallel()
+	static := gateway.Gateway{Vhosts: []gateway.Vhost{{Names: []string{"a"}, Root: "/srv/a"}}}
+	dynamic := gateway.Gateway{Vhosts: []gateway.Vhost{{Root: "/srv/b", ModPHP: true}, {Root: "/srv/b", PHP: []gateway.PHPLocation{{}}}}}
+	for want, got := range map[string]func() (string, string){
+		"no gateway":       func() (string, string) { return missing(nil, 0) },
+		"leaves all":       func() (string, string) { return missing([]gateway.Gateway{dynamic}, 2) },
+		"none of 1 vhost ": func() (string, string) { return missing([]gateway.Gateway{static}, 0) },
+		": /srv/b":         func() (string, string) { return missing([]gateway.Gateway{static, dynamic}, 0) },
+	} {
+		if why, do := got(); !strings.Contains(why, want) || do == "" || strings.Contains(why, "/srv/b, /srv/b") {
+			t.Errorf("%q, %q: want %q", why, do, want)
+		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"strings"
+
+	"wpmend/agent/gateway"
 )
 
 // sites says which were found, and which were left out and why.
@@ -23,11 +25,8 @@ func (h *host) sites(context.Context) []Finding {
 		}
 		s.ok("sites", "%s: %s", count(n, "WordPress site"), few(names, 5))
 	} else {
-		do := "wpmend finds a site by a vhost whose PHP location leads to a pool and whose root holds WordPress; the notes below say where that broke off"
-		if len(h.excluded) > 0 {
-			do = "`only` in wpmend.toml, or --only, leaves all of them out"
-		}
-		s.bad("sites", do, "no WordPress site was found on this host")
+		why, do := missing(h.found.Gateways, len(h.excluded))
+		s.warn("sites", do, "no WordPress site was found on this host: %s", why)
 	}
 	if len(h.excluded) > 0 {
 		slices.Sort(h.excluded)
@@ -66,4 +65,27 @@ func unnumbered(text string) string {
 		}
 		return r
 	}, text)
+}
+
+// missing says where the way from a gateway to a site breaks off, and what to do.
+func missing(gateways []gateway.Gateway, excluded int) (why, do string) {
+	all := 0
+	var roots []string
+	for _, g := range gateways {
+		all += len(g.Vhosts)
+		for _, v := range g.Vhosts {
+			if (len(v.PHP) > 0 || v.ModPHP) && v.Root != "" && !slices.Contains(roots, v.Root) {
+				roots = append(roots, v.Root)
+			}
+		}
+	}
+	switch {
+	case excluded > 0:
+		return "the configuration leaves all of them out", "`only` in wpmend.toml, or --only, says which folders count"
+	case len(gateways) == 0:
+		return "no gateway could be asked", "see the gateway above"
+	case len(roots) == 0:
+		return "none of " + count(all, "vhost") + " leads to PHP", "a site needs a vhost with a PHP location (fastcgi_pass; Apache's proxy:fcgi or mod_php). Is that of another server behind this one, that server has to be nginx or Apache on this host"
+	}
+	return "none of the roots with PHP holds WordPress: " + few(roots, 4), "it is known by wp-config.php and wp-includes in the root, a folder of it, or as Bedrock lays it out: ls -la of the root"
 }
