@@ -15,7 +15,9 @@ export function open({ title, body, buttons, wide }) {
     dialog.addEventListener("click", (e) => e.target === dialog && close(""));
     dialog.addEventListener("close", () => {
       dialog.remove();
-      if (before && before.isConnected) before.focus();
+      // What was drawn anew meanwhile has the same id.
+      const back = before && (before.isConnected ? before : before.id && document.getElementById(before.id));
+      if (back) back.focus();
       resolve(dialog.returnValue);
     });
     document.body.append(dialog);

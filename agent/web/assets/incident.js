@@ -1,4 +1,5 @@
 // One incident: what was seen, found, done, and the way back.
+import { anew } from "./again.js";
 import { at, get, send } from "./api.js";
 import { changes, undoIncident } from "./change.js";
 import { busy, fail, show } from "./dialog.js";
@@ -18,7 +19,7 @@ export function view(context, id) {
   const element = h("div", { class: "view" }, trail, head, now.element, body);
   let incident = null;
   let standing = [];
-  let timer = 0;
+  const soon = anew(load);
 
   async function load() {
     try {
@@ -104,13 +105,12 @@ export function view(context, id) {
     if (incident.state === "open" || e.kind !== "doing") now.hear(e);
     if (e.kind !== "incident") return;
     if (e.incident && e.incident.id === incident.id) draw(e.incident);
-    clearTimeout(timer);
-    timer = setTimeout(load, 250);
+    soon();
   }
 
   function close() {
     abort.abort();
-    clearTimeout(timer);
+    soon.stop();
   }
 
   load();

@@ -1,4 +1,5 @@
 // What happened, newest first.
+import { anew } from "./again.js";
 import { at, get } from "./api.js";
 import { show } from "./dialog.js";
 import { h, name, replace } from "./dom.js";
@@ -11,7 +12,7 @@ export function view(context) {
   let state = filters.some((f) => f[0] === context.query.get("state")) ? context.query.get("state") : "";
   let cursors = [""];
   let next = "";
-  let timer = 0;
+  const soon = anew(load);
   let abort = null;
   const body = h("div", { class: "list" });
   const pager = h("nav", { class: "pager", "aria-label": "Pages" });
@@ -57,13 +58,9 @@ export function view(context) {
   load();
   return {
     title: "Incidents", element, refresh: load, focus: select,
-    event(e) {
-      if (e.kind !== "incident") return;
-      clearTimeout(timer);
-      timer = setTimeout(load, 300);
-    },
+    event: (e) => e.kind === "incident" && soon(),
     close() {
-      clearTimeout(timer);
+      soon.stop();
       if (abort) abort.abort();
     },
   };

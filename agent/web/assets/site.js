@@ -1,4 +1,5 @@
 // One site: how it stands, what can be done, what is installed, what bounds it.
+import { anew } from "./again.js";
 import { at, get } from "./api.js";
 import { inForce, toggle } from "./change.js";
 import { show, trouble } from "./dialog.js";
@@ -20,10 +21,11 @@ export function view(context, id) {
   const element = h("div", { class: "view" }, h("nav", { class: "trail", "aria-label": "Where this is" }, h("a", { href: "#/" }, "Sites")), head, facts, rest);
   const now = new Now();
   const state = h("span", { class: "state" });
-  const told = { title: "Site", element, refresh: load, event, gap: load, close };
+  const told = { title: "Site", element, refresh: () => load(), event, close };
   let site = null;
   let work = null;
-  let timer = 0;
+  let whole = false; // what changes at the end of an incident alone is to be asked for as well
+  const soon = anew(() => load(!whole));
   let all = false;
 
   const components = section("components-title", "Components");
@@ -32,7 +34,9 @@ export function view(context, id) {
   const changed = section("in-force-title", "In force");
   const bodies = [components, limits, incidents, changed].map((x) => x.appendChild(h("div", { class: "card-body" }, h("p", { class: "small loading" }, "…"))));
 
-  async function load() {
+  // load asks for all there is; few: for what changes while wpmend is at work.
+  async function load(few) {
+    if (!few) whole = false;
     let asked;
     try {
       asked = await get("sites/" + at(id), { signal: abort.signal });
@@ -50,18 +54,25 @@ export function view(context, id) {
     replace(state, badge(site.state));
     if (begins) build();
     fillFacts();
-    fill(0, () => get(`sites/${at(site.id)}/components`, { signal: abort.signal }), drawComponents);
-    fill(1, () => get(`sites/${at(site.id)}/limits`, { signal: abort.signal }), chain);
-    fill(2, () => get(`incidents?limit=8&site=${encodeURIComponent(site.id)}`, { signal: abort.signal }), (r) => (r.incidents || []).length > 0
-      ? list(r.incidents, { site: false }) : h("p", { class: "small" }, "Nothing has happened to this site yet."));
-    fill(3, () => get("changes", { signal: abort.signal }), (r) => {
-      const own = (r.changes || []).filter((c) => c.root === site.root);
-      return own.length > 0 ? inForce(own, { admin: context.admin, done: load, alone: true }) : h("p", { class: "small" }, "wpmend has changed nothing here that is still so.");
-    });
+    const parts = [fill(2, () => get(`incidents?limit=8&site=${encodeURIComponent(site.id)}`, { signal: abort.signal }), (r) => (r.incidents || []).length > 0
+      ? list(r.incidents, { site: false }) : h("p", { class: "small" }, "Nothing has happened to this site yet."))];
+    if (!few) parts.push(...others());
+    await Promise.all(parts);
+  }
+
+  function others() {
+    return [
+      fill(0, () => get(`sites/${at(site.id)}/components`, { signal: abort.signal }), drawComponents),
+      fill(1, () => get(`sites/${at(site.id)}/limits`, { signal: abort.signal }), chain),
+      fill(3, () => get("changes", { signal: abort.signal }), (r) => {
+        const own = (r.changes || []).filter((c) => c.root === site.root);
+        return own.length > 0 ? inForce(own, { admin: context.admin, done: () => load(), alone: true }) : h("p", { class: "small" }, "wpmend has changed nothing here that is still so.");
+      }),
+    ];
   }
 
   function build() {
-    work = new Work({ site, admin: context.admin, ended: load });
+    work = new Work({ site, admin: context.admin, ended: () => load() });
     replace(head, h("div", { class: "site-title" }, h("h1", null, name(site.domain)), state), work.actions);
     replace(rest, !context.admin && h("p", { class: "small" }, "You may check this site, search for the culprit in a private copy, and take back what wpmend did to it. Healing and switching components by hand are for administrators."),
       work.element, now.element, h("div", { class: "columns" }, h("div", null, incidents, changed, limits), h("div", null, components)));
@@ -99,7 +110,7 @@ export function view(context, id) {
       h("ul", { class: "components" }, shown.map((c) => h("li", { class: c.off ? "off" : c.active ? null : "idle" },
         h("div", { class: "component-what" }, name(component(c.component).name, { class: "strong", title: c.component }), h("span", { class: "small" }, [component(c.component).kind, c.version && [" ", name(c.version)], c.protected && " · protected"])),
         c.off ? h("span", { class: "tag warn" }, "off by wpmend") : !c.active && h("span", { class: "tag" }, "inactive"),
-        context.admin && (c.active || c.off) && toggle({ site: site.id, domain: site.domain, component: c.component, enabled: !c.off, done: load })))),
+        context.admin && (c.active || c.off) && toggle({ site: site.id, domain: site.domain, component: c.component, enabled: !c.off, done: () => load() })))),
       shown.length < ordered.length && h("button", { type: "button", id: "all-components", class: "quiet more", on: { click: () => { all = true; replace(bodies[0], drawComponents(report)); } } }, `Show all ${ordered.length}`),
       (report.notes || []).map((n) => h("p", { class: "small" }, name(n))),
     ];
@@ -111,13 +122,13 @@ export function view(context, id) {
     if (work) work.hear(e);
     if (e.kind !== "incident" && e.kind !== "job") return;
     if (e.kind === "job" && work && !work.job) work.resume(abort.signal).catch((error) => context.failed(error));
-    clearTimeout(timer);
-    timer = setTimeout(load, 250);
+    whole ||= e.kind === "job" || !e.incident || e.incident.state !== "open";
+    soon();
   }
 
   function close() {
     abort.abort();
-    clearTimeout(timer);
+    soon.stop();
     if (work) work.close();
   }
 

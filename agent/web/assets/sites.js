@@ -1,11 +1,12 @@
 // All sites, those that fail first.
+import { anew } from "./again.js";
 import { at, get } from "./api.js";
 import { show } from "./dialog.js";
 import { h, name, replace } from "./dom.js";
 import { badge } from "./words.js";
 
 const rows = 50; // on one page
-const calm = 400; // ms without typing, or without news, before the list is asked for
+const calm = 250; // ms without typing, before the list is asked for
 
 export function view(context) {
   let query = context.query.get("q") || "";
@@ -13,8 +14,9 @@ export function view(context) {
   let next = "";
   let timer = 0;
   let abort = null;
+  const soon = anew(load);
 
-  const search = h("input", { type: "search", id: "search", placeholder: "Domain, folder or owner", "aria-label": "Search sites", autocomplete: "off", spellcheck: "false", maxlength: 200, value: query, on: { input: () => later(typed) } });
+  const search = h("input", { type: "search", id: "search", placeholder: "Domain, folder or owner", "aria-label": "Search sites", autocomplete: "off", spellcheck: "false", maxlength: 200, value: query, on: { input: later } });
   const summary = h("p", { class: "summary", role: "status" });
   const body = h("div", { class: "list" });
   const pager = h("nav", { class: "pager", "aria-label": "Pages" });
@@ -23,9 +25,9 @@ export function view(context) {
     h("div", { class: "view-head" }, h("h1", null, "Sites"), h("form", { role: "search", on: { submit: (e) => { e.preventDefault(); typed(); } } }, search)),
     summary, body, pager, notes);
 
-  function later(work) {
+  function later() {
     clearTimeout(timer);
-    timer = setTimeout(work, calm);
+    timer = setTimeout(typed, calm);
   }
 
   function typed() {
@@ -36,7 +38,6 @@ export function view(context) {
   }
 
   async function load() {
-    clearTimeout(timer);
     if (abort) abort.abort();
     abort = new AbortController();
     const parts = new URLSearchParams({ limit: rows, sort: "state" });
@@ -107,8 +108,9 @@ export function view(context) {
   load();
   return {
     title: "Sites", element, refresh: load, focus: search,
-    event: (e) => e.kind === "incident" && later(load),
+    event: (e) => e.kind === "incident" && soon(),
     close() {
+      soon.stop();
       clearTimeout(timer);
       if (abort) abort.abort();
     },

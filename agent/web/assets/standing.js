@@ -1,4 +1,5 @@
 // What wpmend has changed on this host and is still so.
+import { anew } from "./again.js";
 import { get } from "./api.js";
 import { inForce } from "./change.js";
 import { show } from "./dialog.js";
@@ -9,7 +10,7 @@ export function view(context) {
   const body = h("div", { class: "list" });
   const summary = h("p", { class: "summary", role: "status" });
   const element = h("div", { class: "view" }, h("div", { class: "view-head" }, h("h1", null, "In force")), summary, body);
-  let timer = 0;
+  const soon = anew(load);
 
   async function load() {
     try {
@@ -27,11 +28,7 @@ export function view(context) {
   load();
   return {
     title: "In force", element, refresh: load,
-    event(e) {
-      if (e.kind !== "incident") return;
-      clearTimeout(timer);
-      timer = setTimeout(load, 300);
-    },
-    close: () => clearTimeout(timer),
+    event: (e) => e.kind === "incident" && soon(),
+    close: soon.stop,
   };
 }
