@@ -96,7 +96,7 @@ export function view(context) {
     return h("table", { class: "sites", role: "table", "aria-label": "Sites" },
       h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, head.map((t) => h("th", { scope: "col", role: "columnheader", class: "col-" + t.toLowerCase() }, t)))),
       h("tbody", { role: "rowgroup" }, sites.map((x) => h("tr", { role: "row", class: "state-" + x.state },
-        h("td", { role: "cell", class: "col-site" }, h("a", { href: "#/site/" + at(x.id), id: "site-" + x.id, class: "row-link" }, name(x.domain)), h("span", { class: "path", title: x.root }, name(x.root))),
+        h("td", { role: "cell", class: "col-site" }, h("a", { href: "#/site/" + at(x.id), id: "site-" + x.id, class: "row-link", title: x.domain }, name(x.domain)), h("span", { class: "path", title: x.root }, name(x.root))),
         h("td", { role: "cell", class: "col-state" }, badge(x.state)),
         cell("owner", x.owner), cell("pool", x.pool), cell("php", php(x.php), x.php), cell("wordpress", x.version)))));
   }
