@@ -42,11 +42,6 @@ func TestLimits(t *testing.T) {
 	if passed < ownerBurst/2 || passed > ownerBurst+20 {
 		t.Errorf("%d of 200 passed", passed)
 	}
-	for i := range 3 * callersMax {
-		if leave, p := l.enter(&caller{role: Nobody, key: fmt.Sprint("n", i)}, light); p == nil {
-			leave()
-		}
-	}
 	for range 500 {
 		if leave, p := l.enter(root, light); p != nil {
 			t.Fatal(p)
@@ -71,15 +66,23 @@ func TestLimits(t *testing.T) {
 
 	count := &counting{}
 	for range connsOfOne {
-		if !count.enter(peer{uid: 1}, false) {
+		if !count.enter(peer{uid: 1}, Owner) {
 			t.Fatal("refused early")
 		}
 	}
-	if count.enter(peer{uid: 1, gid: 7}, false) || !count.enter(peer{uid: 2}, false) || !count.enter(peer{uid: 0}, true) {
+	if count.enter(peer{uid: 1, gid: 7}, Owner) || !count.enter(peer{uid: 2}, Owner) {
 		t.Error("connections are not counted by user")
 	}
-	count.leave(peer{uid: 1}, false)
-	if !count.enter(peer{uid: 1}, false) {
+	for i := range uint32(10 * connsOfStrangers) {
+		if count.enter(peer{uid: 100000 + i}, Nobody) != (i < connsOfStrangers) {
+			t.Fatalf("stranger %d", i)
+		}
+	}
+	if !count.enter(peer{}, Admin) || !count.enter(peer{uid: 3}, Owner) {
+		t.Error("strangers keep others out")
+	}
+	count.leave(peer{uid: 1}, Owner)
+	if !count.enter(peer{uid: 1}, Owner) {
 		t.Error("what was left is not free")
 	}
 }

@@ -90,7 +90,7 @@ func callerOf(ctx context.Context) *caller {
 
 // caller says who a peer is and what it may see.
 func (s *Server) caller(ctx context.Context, p peer, token string) (*caller, error) {
-	c := &caller{role: Nobody, uid: p.uid, key: strconv.FormatUint(uint64(p.uid), 10)}
+	c := &caller{role: Nobody, uid: p.uid, key: strangers}
 	switch {
 	case p.tcp:
 		if !s.token.is(token) {
@@ -98,11 +98,9 @@ func (s *Server) caller(ctx context.Context, p peer, token string) (*caller, err
 		}
 		c.role, c.name, c.key = Admin, "token", "token"
 	case s.isAdmin(p):
-		c.role, c.name = Admin, loginName(p.uid)
+		c.role, c.name, c.key = Admin, loginName(p.uid), strconv.FormatUint(uint64(p.uid), 10)
 	case p.uid == overflow:
 		return c, nil
-	default:
-		c.name = loginName(p.uid)
 	}
 	host, err := s.sight.now(ctx)
 	if c.role == Admin {
@@ -119,14 +117,14 @@ func (s *Server) caller(ctx context.Context, p peer, token string) (*caller, err
 // among is the caller with what it owns of these.
 func (c *caller) among(sites []site.Site) *caller {
 	n := *c
-	n.role, n.sites, n.blind = Nobody, nil, nil
+	n.role, n.key, n.sites, n.blind = Nobody, strangers, nil, nil
 	for _, s := range sites {
 		if s.Owner == c.uid {
 			n.sites = append(n.sites, s)
 		}
 	}
 	if len(n.sites) > 0 {
-		n.role, n.blind = Owner, newBlindfold(n.sites, sites)
+		n.role, n.key, n.name, n.blind = Owner, strconv.FormatUint(uint64(c.uid), 10), loginName(c.uid), newBlindfold(n.sites, sites)
 	}
 	return &n
 }
@@ -152,6 +150,19 @@ func (c *caller) owns(ref agent.SiteRef) bool {
 // isAdmin says whether a peer is root or of the configured group.
 func (s *Server) isAdmin(p peer) bool {
 	return !p.tcp && (p.uid == 0 || p.uid != overflow && s.groups.member(s.o.Config().API.Group, p))
+}
+
+// roleOf says by what was seen last who a peer is: it only bounds connections.
+func (s *Server) roleOf(p peer) Role {
+	if s.isAdmin(p) {
+		return Admin
+	}
+	host, err := s.sight.last()
+	owns := func(at site.Site) bool { return at.Owner == p.uid }
+	if err != nil || p.tcp || p.uid == overflow || !slices.ContainsFunc(host.Sites, owns) {
+		return Nobody
+	}
+	return Owner
 }
 
 func loginName(uid uint32) string {

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"slices"
@@ -63,7 +64,39 @@ func TestGenerated(t *testing.T) {
 	if status, _, err := s.labs[0].Get("/"); err != nil || status != 200 {
 		t.Errorf("the site answers %d %v afterwards", status, err)
 	}
+	s.asOwner(d, &generator{Rand: rand.New(rand.NewPCG(seed, 99)), d: d, known: s.known(), real: 4}, count/6)
 	s.rough()
+}
+
+// asOwner asks as the user of the site: it may change nothing but by an undo.
+func (s *stage) asOwner(d *written, g *generator, count int) {
+	s.t.Helper()
+	const www = 33
+	seen := map[int]int{}
+	for n := range count {
+		q := g.request()
+		r, err := http.NewRequestWithContext(context.WithValue(s.t.Context(), peerKey{}, peer{uid: www, gid: www}), q.method, "http://localhost"+q.path, bytes.NewReader(q.body))
+		if err != nil || strings.Contains(q.path, "/events") {
+			continue
+		}
+		r.Host, r.Header = q.host, q.header
+		s.limits.mu.Lock()
+		s.limits.buckets = nil
+		s.limits.mu.Unlock()
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, r)
+		seen[w.Code]++
+		if faults := s.judge(d, q, w.Result(), w.Body.String()); len(faults) > 0 {
+			s.t.Errorf("as an owner, request %d: %s %q %.300q\n%d %.600s\n%s", n, q.method, q.path, q.body, w.Code, w.Body, strings.Join(faults, "\n"))
+		}
+		parts := strings.Split(strings.Split(q.path, "?")[0], "/")
+		if last := parts[len(parts)-1]; w.Code < 300 && q.method != http.MethodGet && q.method != http.MethodHead && q.method != http.MethodDelete && !slices.Contains([]string{"checks", "bisects"}, last) {
+			s.t.Errorf("an owner may %s %s: %d %s", q.method, q.path, w.Code, w.Body)
+		}
+	}
+	if s.t.Logf("answers to an owner: %v", seen); seen[403] == 0 || seen[200] == 0 || seen[202]+seen[429] == 0 {
+		s.t.Errorf("answers to an owner: %v", seen)
+	}
 }
 
 // known are words that mean something to this service.

@@ -10,10 +10,10 @@ import (
 // administrator asks for is bounded by what the service as a whole can bear.
 const (
 	ownerRate      = 20 // requests a second
-	ownerBurst     = 60
-	heavyCosts     = 5 // what one that reads much counts for
-	nobodyRate     = 2
-	nobodyBurst    = 10
+	ownerBurst     = 120
+	heavyCosts     = 3 // what one that reads much counts for
+	nobodyRate     = 5
+	nobodyBurst    = 20
 	ownerAtOnce    = 4 // requests under way
 	ownersAtOnce   = 32
 	ownerHeavy     = 1 // of those that read much, or ask PHP
@@ -22,10 +22,8 @@ const (
 	ownerStreams   = 32 // streams and waits, which cost next to nothing
 	ownersStreams  = 1024
 	adminsStreams  = 4096
-	callersMax     = 4096
 	ownerJobRate   = 1.0 / 30 // jobs begun a second
 	ownerJobBurst  = 10
-	bucketIdleFor  = 10 * time.Minute
 	retryInSeconds = 2
 )
 
@@ -50,7 +48,11 @@ func (b *bucket) take(now time.Time, rate, burst, n float64) (wait int, ok bool)
 	return 0, true
 }
 
-// limiter counts what callers ask for.
+// strangers is the key of all who own nothing: one user may have tens of thousands of uids
+// (subuid(5)).
+const strangers = "strangers"
+
+// limiter counts what callers ask for. Its keys are no more than there are owners of sites.
 type limiter struct {
 	mu      sync.Mutex
 	buckets map[string]*usage
@@ -80,13 +82,6 @@ func (l *limiter) of(key string, now time.Time) *usage {
 	}
 	if l.buckets == nil {
 		l.buckets = map[string]*usage{}
-	}
-	if len(l.buckets) >= callersMax {
-		for k, u := range l.buckets {
-			if u.atOnce == [weights]int{} && now.Sub(u.requests.at) > bucketIdleFor {
-				delete(l.buckets, k)
-			}
-		}
 	}
 	u := &usage{}
 	l.buckets[key] = u

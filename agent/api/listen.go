@@ -160,7 +160,7 @@ func (p *places) listen(name string, at *place, listen func() (net.Listener, err
 	at.listener, at.why = l, ""
 	p.server.o.Log.Info("the API is served", "at", name)
 	go func() {
-		if err := p.http.Serve(&counting{Listener: l, isAdmin: p.server.isAdmin}); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+		if err := p.http.Serve(&counting{Listener: l, roleOf: p.server.roleOf}); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			p.server.o.Log.Error("the API is served there no more", "at", name, "err", err)
 		}
 	}()
@@ -230,20 +230,20 @@ func rootsAlone(dir string) error {
 
 // The most connections that are open at once.
 const (
-	connsOfOne    = 64 // of one user who is no administrator
-	connsOfOthers = 1536
-	connsOfAdmins = 4608
+	connsOfOne       = 64 // of one owner
+	connsOfOwners    = 1536
+	connsOfStrangers = 128 // of all of them
+	connsOfAdmins    = 4608
 )
 
 // counting accepts no more connections than may be open, and knows whose they are.
 type counting struct {
 	net.Listener
-	isAdmin func(peer) bool
+	roleOf func(peer) Role
 
-	mu     sync.Mutex
-	of     map[uint32]int
-	others int
-	admins int
+	mu    sync.Mutex
+	of    map[uint32]int // of owners
+	total map[Role]int
 }
 
 type countedConn struct {
@@ -277,41 +277,42 @@ func (l *counting) Accept() (net.Conn, error) {
 			_ = c.Close() // it has gone
 			continue
 		}
-		admin := l.isAdmin(p)
-		if !l.enter(p, admin) {
+		role := l.roleOf(p)
+		if !l.enter(p, role) {
 			_ = c.Close()
 			continue
 		}
-		return &countedConn{c, p, sync.OnceFunc(func() { l.leave(p, admin) })}, nil
+		return &countedConn{c, p, sync.OnceFunc(func() { l.leave(p, role) })}, nil
 	}
 }
 
-func (l *counting) enter(p peer, admin bool) bool {
+func (l *counting) enter(p peer, role Role) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.of == nil {
-		l.of = map[uint32]int{}
+		l.of, l.total = map[uint32]int{}, map[Role]int{}
 	}
-	switch {
-	case admin && l.admins >= connsOfAdmins, !admin && l.others >= connsOfOthers, !admin && !p.tcp && l.of[p.uid] >= connsOfOne:
+	most := map[Role]int{Admin: connsOfAdmins, Owner: connsOfOwners, Nobody: connsOfStrangers}[role]
+	if p.tcp {
+		most = connsOfOwners // one may be an administrator
+	}
+	if l.total[role] >= most || role == Owner && l.of[p.uid] >= connsOfOne {
 		return false
-	case admin:
-		l.admins++
-	default:
-		l.others++
+	}
+	l.total[role]++
+	if role == Owner {
 		l.of[p.uid]++
 	}
 	return true
 }
 
-func (l *counting) leave(p peer, admin bool) {
+func (l *counting) leave(p peer, role Role) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if admin {
-		l.admins--
+	l.total[role]--
+	if role != Owner {
 		return
 	}
-	l.others--
 	if l.of[p.uid]--; l.of[p.uid] <= 0 {
 		delete(l.of, p.uid)
 	}

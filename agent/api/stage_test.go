@@ -3,11 +3,8 @@ package api
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -134,30 +131,4 @@ func (s *stage) until(what string, is func() bool) {
 			s.t.Fatalf("no %s\n%s", what, s.log)
 		}
 	}
-}
-
-// client talks to the socket as root.
-func (s *stage) client() *http.Client {
-	return &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", s.socket)
-	}}}
-}
-
-// ask sends one request as root and decodes the answer.
-func (s *stage) ask(method, path, body string, into any) int {
-	s.t.Helper()
-	r, err := http.NewRequest(method, "http://localhost"+path, bytes.NewReader([]byte(body)))
-	s.must(err)
-	a, err := s.client().Do(r)
-	s.must(err)
-	defer a.Body.Close()
-	data, err := io.ReadAll(a.Body)
-	s.must(err)
-	if into != nil {
-		if err := json.Unmarshal(data, into); err != nil {
-			s.t.Fatalf("%s %s: %d: %v\n%s", method, path, a.StatusCode, err, data)
-		}
-	}
-	s.t.Logf("%s %s: %d %.400s", method, path, a.StatusCode, data)
-	return a.StatusCode
 }
