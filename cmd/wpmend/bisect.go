@@ -54,7 +54,7 @@ afterwards and verifies the site.`,
 	}
 	asks(c, &o.Question)
 	c.Flags().StringVar(&o.AsUser, "as-user", "", "ask as this `LOGIN` of the site, without its password (in the private copy only)")
-	c.Flags().StringVar(&o.Method, "method", agent.MethodAuto, "auto, shadow or rename")
+	c.Flags().StringVar(&o.Method, "method", agent.MethodAuto, "`HOW`: auto, shadow or rename")
 	c.Flags().BoolVar(&o.Fix, "fix", false, "switch the culprits off and verify the site")
 	c.Flags().BoolVar(&explain, "explain", false, "print every question with its answer, and what follows from them")
 	return c

@@ -3,9 +3,10 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/cobra/doc"
 )
 
 func newMan(in *invocation) *cobra.Command {
@@ -20,13 +21,15 @@ func newMan(in *invocation) *cobra.Command {
 			if err := os.MkdirAll(dir, 0o755); err != nil {
 				return fmt.Errorf("write the manual: %w", err)
 			}
-			// Without a date the same version gives the same pages.
-			header := &doc.GenManHeader{Section: "1", Source: "wpmend " + version, Manual: "wpmend"}
+			c.Root().InitDefaultCompletionCmd()
 			for _, one := range commands(c.Root()) {
-				one.DisableAutoGenTag = true
-			}
-			if err := doc.GenManTree(c.Root(), header, dir); err != nil {
-				return fmt.Errorf("write the manual: %w", err)
+				if one.Hidden || one.IsAdditionalHelpTopicCommand() {
+					continue
+				}
+				name := strings.ReplaceAll(one.CommandPath(), " ", "-") + ".1"
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(manual(one)), 0o644); err != nil {
+					return fmt.Errorf("write the manual: %w", err)
+				}
 			}
 			v := struct {
 				Dir string `json:"dir"`

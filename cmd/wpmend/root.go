@@ -76,6 +76,7 @@ SITE is a domain, a root folder or an id: ` + "`wpmend sites`" + ` lists them.`,
 	} {
 		root.AddCommand(c)
 	}
+	in.completes(root)
 	for _, c := range commands(root) {
 		if c.RunE != nil {
 			c.Long = c.Long + "\n\n" + exitStatus
