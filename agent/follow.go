@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"wpmend/agent/evidence"
@@ -23,6 +24,9 @@ const (
 	// visitsAtOnce bounds how many sites are visited for their symptoms at the same
 	// moment, beside the scheduled probes.
 	visitsAtOnce = 8
+	// asksAtOnce bounds how many URLs that logs name are asked at the same moment: what
+	// all sites have in common, as a restart of FPM, lets each of thousands fail once.
+	asksAtOnce = 16
 )
 
 // told is what the logs said of one site that no visit has looked into yet.
@@ -74,13 +78,12 @@ func (t *told) visited(asked []string, settled bool, now time.Time) {
 
 // follow makes the logs of the sites found now the ones that are followed.
 func (w *watching) follow(sites []site.Site) {
-	logs := map[string][]evidence.Log{}
-	var files []string
-	for _, l := range evidence.Logs(sites) {
-		if logs[l.File] == nil {
+	logs := evidence.Logs(sites)
+	files := make([]string, 0, len(logs))
+	for i, l := range logs {
+		if i == 0 || logs[i-1].File != l.File {
 			files = append(files, l.File)
 		}
-		logs[l.File] = append(logs[l.File], l)
 	}
 	w.mu.Lock()
 	w.logs = logs
@@ -99,10 +102,14 @@ func (w *watching) startFollowing(ctx context.Context) {
 // read takes what a log grew by.
 func (w *watching) read(file string, lines []byte) {
 	w.mu.Lock()
-	logs := w.logs[file]
+	logs := w.logs
 	w.mu.Unlock()
 	now := time.Now()
-	for _, l := range logs {
+	first, _ := slices.BinarySearchFunc(logs, file, func(l evidence.Log, file string) int { return strings.Compare(l.File, file) })
+	for _, l := range logs[first:] {
+		if l.File != file {
+			break
+		}
 		for _, y := range l.Read(lines, now.Add(-lately), w.visited) {
 			w.tell(y, now)
 		}
@@ -193,7 +200,12 @@ func (w *watching) ask(ctx context.Context, s site.Site, symptoms []evidence.Sym
 		}
 	}
 	if len(urls) == 0 {
+		release, ok := w.asks.take(ctx)
+		if !ok {
+			return nil, false, nil
+		}
 		failed, err := evidence.Failing(s, since.Add(-time.Second), logURLs)
+		release()
 		if err != nil {
 			w.agent.log.Debug("some logs cannot be read", "site", s.Domain, "err", err)
 		}
@@ -202,8 +214,8 @@ func (w *watching) ask(ctx context.Context, s site.Site, symptoms []evidence.Sym
 		}
 	}
 	for _, u := range urls {
-		r := w.agent.askOne(ctx, s, probe.Request{Target: u})
-		if ctx.Err() != nil {
+		r, ok := w.askURL(ctx, s, u)
+		if !ok {
 			return asked, false, nil
 		}
 		if asked = append(asked, u.String()); r.Outcome.Failing() {
@@ -234,6 +246,17 @@ func (w *watching) ask(ctx context.Context, s site.Site, symptoms []evidence.Sym
 	return asked, false, nil
 }
 
+// askURL asks one URL that a log names; false: ctx ended.
+func (w *watching) askURL(ctx context.Context, s site.Site, u *url.URL) (probe.Result, bool) {
+	release, ok := w.asks.take(ctx)
+	if !ok {
+		return probe.Result{}, false
+	}
+	defer release()
+	r := w.agent.askOne(ctx, s, probe.Request{Target: u})
+	return r, ctx.Err() == nil
+}
+
 // blip is a visitor's failed request on a site that answers well: it is asked again
 // and again, and if it stays well it is recorded and nothing is done, whatever the
 // logs say.
@@ -243,9 +266,9 @@ func (w *watching) blip(ctx context.Context, s site.Site, y evidence.Symptom) (s
 		target = probe.Home(s)
 	}
 	for range transientProbes {
-		r := w.agent.askOne(ctx, s, probe.Request{Target: target})
+		r, ok := w.askURL(ctx, s, target)
 		switch {
-		case ctx.Err() != nil:
+		case !ok:
 			return false, nil
 		case r.Outcome.Failing() && y.URL == nil:
 			return w.incident(ctx, s, r, nil)

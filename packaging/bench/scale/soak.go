@@ -13,7 +13,7 @@ var troubles = []string{"502 157", "500 300", "503 197", "504 167", "200 0"}
 
 // soak brings about so many incidents, one after another on each site, and measures before and after.
 func (h *host) soak(r *row, pid, incidents int) error {
-	before, kept := *r, 0
+	before, most, kept := *r, *r, 0
 	begun := time.Now()
 	for round := 0; kept < incidents; round++ {
 		if round == len(troubles) {
@@ -30,6 +30,12 @@ func (h *host) soak(r *row, pid, incidents int) error {
 			if err != nil {
 				return err
 			}
+			most.threads, most.rss = max(most.threads, status(pid, "Threads")), max(most.rss, status(pid, "VmRSS"))
+			open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+			if err != nil {
+				return err
+			}
+			most.fds = max(most.fds, len(open))
 			if kept = len(files); kept > last {
 				last, since = kept, time.Now()
 			}
@@ -44,8 +50,8 @@ func (h *host) soak(r *row, pid, incidents int) error {
 		return err
 	}
 	r.debug(base + "/wpmend.log")
-	fmt.Printf("%d incidents in %s; before: RSS %d kB, %d fds, %d goroutines; after: RSS %d kB, %d fds, %d goroutines\n",
-		kept, took.Round(time.Second), before.rss, before.fds, before.goroutines, r.rss, r.fds, r.goroutines)
+	fmt.Printf("%d incidents in %s; before: RSS %d kB, %d fds, %d threads, %d goroutines; at most: RSS %d kB, %d fds, %d threads; after: RSS %d kB, %d fds, %d threads, %d goroutines\n",
+		kept, took.Round(time.Second), before.rss, before.fds, before.threads, before.goroutines, most.rss, most.fds, most.threads, r.rss, r.fds, r.threads, r.goroutines)
 	return nil
 }
 
