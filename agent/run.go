@@ -311,9 +311,9 @@ func (w *watching) start(ctx context.Context, id string) {
 	})
 }
 
-// visit probes one site and handles its incident, if there is one; asked are the URLs
-// of its symptoms that it asked, settled says that it looked into all of them.
-func (w *watching) visit(ctx context.Context, s site.Site, symptoms []evidence.Symptom) (asked []string, settled bool, err error) {
+// visit probes one site and handles its incident, if there is one; asked says when each
+// URL of its symptoms was asked last, settled that it looked into all of them.
+func (w *watching) visit(ctx context.Context, s site.Site, symptoms []evidence.Symptom) (asked map[string]time.Time, settled bool, err error) {
 	from := w.probes
 	if len(symptoms) > 0 {
 		from = w.visits
