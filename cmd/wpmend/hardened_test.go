@@ -241,16 +241,23 @@ func (h *hardened) sees() {
 	h.t.Helper()
 	unit, err := os.ReadFile("/usr/lib/systemd/system/" + hardUnit)
 	h.must(err)
-	look := regexp.MustCompile(`(?m)^ExecStart=.*`).ReplaceAllString(string(unit), "ExecStart=/usr/bin/wpmend --json php pools\nStandardOutput=file:/run/look")
+	look := regexp.MustCompile(`(?m)^ExecStart=.*`).ReplaceAllString(string(unit), "ExecStart=/usr/bin/wpmend --json php pools\nStandardOutput=truncate:/run/look")
 	look = regexp.MustCompile(`(?m)^(Type|Restart|WatchdogSec|ExecReload|NotifyAccess)=.*\n`).ReplaceAllString(look, "")
 	h.write("/etc/systemd/system/look.service", strings.Replace(look, "[Service]", "[Service]\nType=oneshot\nEnvironment="+asWpmend+"=wpmend", 1))
 	h.systemctl("daemon-reload")
-	h.systemctl("start", "look.service")
-	within, err := os.ReadFile("/run/look")
-	h.must(err)
-	without := h.json("php", "pools").exits(0).stdout
-	if a, b := numbers.ReplaceAllString(string(within), "N"), numbers.ReplaceAllString(without, "N"); a != b || len(a) < 100 {
-		h.t.Errorf("within the unit:\n%s\nwithout it:\n%s", within, without)
+	for look := 1; ; look++ {
+		h.systemctl("start", "look.service")
+		within, err := os.ReadFile("/run/look")
+		h.must(err)
+		without := h.json("php", "pools").exits(0).stdout
+		a, b := numbers.ReplaceAllString(string(within), "N"), numbers.ReplaceAllString(without, "N")
+		if a == b && len(a) > 100 {
+			return
+		}
+		if look == 5 { // workers come and go between two looks
+			h.t.Errorf("within the unit:\n%s\nwithout it:\n%s", within, without)
+			return
+		}
 	}
 }
 
