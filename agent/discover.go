@@ -85,6 +85,7 @@ func (a *Agent) keep(sites []site.Site) {
 			return true
 		}
 		alone := *s.(*site.Site) // or all that were found with it stay in memory
+		alone.Vhosts = slices.Clone(alone.Vhosts)
 		a.sites.Store(root, &alone)
 		return true
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"wpmend/agent/evidence"
@@ -23,16 +24,25 @@ const (
 	// visitsAtOnce bounds how many sites are visited for their symptoms at the same
 	// moment, beside the scheduled probes.
 	visitsAtOnce = 8
+	// asksAtOnce bounds how many URLs that logs name are asked at the same moment: what
+	// all sites have in common, as a restart of FPM, lets each of thousands fail once.
+	asksAtOnce = 16
 )
 
 // told is what the logs said of one site that no visit has looked into yet.
 type told struct {
-	symptoms []evidence.Symptom // one a URL, at most logURLs of these, and one without
-	first    time.Time          // of what is in symptoms, by the log; zero: nothing is
-	last     time.Time          // when the last one came
-	next     time.Time          // no visit before
-	rest     time.Duration      // after the next visit
-	settled  time.Time          // what failed until then has been looked into
+	symptoms []heard       // one a URL, at most logURLs of these, and one without
+	first    time.Time     // of what is in symptoms, by the log; zero: nothing is
+	last     time.Time     // when the last one came
+	next     time.Time     // no visit before
+	rest     time.Duration // after the next visit
+	settled  time.Time     // what failed until then has been looked into
+}
+
+// heard is a symptom with the moment at which its log was read.
+type heard struct {
+	evidence.Symptom
+	came time.Time
 }
 
 // add keeps a symptom, unless it is known already or one too many.
@@ -47,15 +57,15 @@ func (t *told) add(y evidence.Symptom, now time.Time) {
 	if t.first.IsZero() {
 		t.first = y.Time
 	}
-	if i := slices.IndexFunc(t.symptoms, func(o evidence.Symptom) bool { return sameURL(o.URL, y.URL) }); i >= 0 {
-		t.symptoms[i] = y
+	if i := slices.IndexFunc(t.symptoms, func(o heard) bool { return sameURL(o.URL, y.URL) }); i >= 0 {
+		t.symptoms[i] = heard{y, now}
 		return
 	}
-	switch alike := slices.ContainsFunc(t.symptoms, func(o evidence.Symptom) bool { return o.What == y.What }); {
+	switch alike := slices.ContainsFunc(t.symptoms, func(o heard) bool { return o.What == y.What }); {
 	case len(t.symptoms) <= logURLs:
-		t.symptoms = append(t.symptoms, y)
+		t.symptoms = append(t.symptoms, heard{y, now})
 	case !alike: // another trouble than what fills the list
-		t.symptoms[logURLs] = y
+		t.symptoms[logURLs] = heard{y, now}
 	}
 }
 
@@ -64,13 +74,21 @@ func sameURL(a, b *url.URL) bool {
 }
 
 // visited forgets what a visit until now has looked into: all if that is settled,
-// else the URLs that were asked and what names none.
-func (t *told) visited(asked []string, settled bool, now time.Time) {
+// else what names no URL, and of the URLs that were asked what was heard before they
+// were asked last: what a visit finds is written down after that.
+func (t *told) visited(asked map[string]time.Time, settled bool, now time.Time) {
 	if settled {
 		t.settled = now
 	}
-	t.symptoms = slices.DeleteFunc(t.symptoms, func(y evidence.Symptom) bool {
-		return !y.Time.After(now) && (settled || y.URL == nil || slices.Contains(asked, y.URL.String()))
+	t.symptoms = slices.DeleteFunc(t.symptoms, func(y heard) bool {
+		switch {
+		case y.Time.After(now):
+			return false
+		case settled || y.URL == nil:
+			return true
+		}
+		at, was := asked[y.URL.String()]
+		return was && !y.came.After(at)
 	})
 	if len(t.symptoms) == 0 {
 		t.first = time.Time{}
@@ -81,13 +99,12 @@ func (t *told) visited(asked []string, settled bool, now time.Time) {
 
 // follow makes the logs of the sites found now the ones that are followed.
 func (w *watching) follow(sites []site.Site) {
-	logs := map[string][]evidence.Log{}
-	var files []string
-	for _, l := range evidence.Logs(sites) {
-		if logs[l.File] == nil {
+	logs := evidence.Logs(sites)
+	files := make([]string, 0, len(logs))
+	for i, l := range logs {
+		if i == 0 || logs[i-1].File != l.File {
 			files = append(files, l.File)
 		}
-		logs[l.File] = append(logs[l.File], l)
 	}
 	w.mu.Lock()
 	w.logs = logs
@@ -106,10 +123,14 @@ func (w *watching) startFollowing(ctx context.Context) {
 // read takes what a log grew by.
 func (w *watching) read(file string, lines []byte) {
 	w.mu.Lock()
-	logs := w.logs[file]
+	logs := w.logs
 	w.mu.Unlock()
 	now := time.Now()
-	for _, l := range logs {
+	first, _ := slices.BinarySearchFunc(logs, file, func(l evidence.Log, file string) int { return strings.Compare(l.File, file) })
+	for _, l := range logs[first:] {
+		if l.File != file {
+			break
+		}
 		for _, y := range l.Read(lines, now.Add(-lately), w.visited) {
 			w.tell(y, now)
 		}
@@ -183,12 +204,18 @@ func (w *watching) take(id string, now time.Time) []evidence.Symptom {
 	if t == nil || t.next.After(now) {
 		return nil
 	}
-	return slices.Clone(t.symptoms)
+	symptoms := make([]evidence.Symptom, 0, len(t.symptoms))
+	for _, y := range t.symptoms {
+		symptoms = append(symptoms, y.Symptom)
+	}
+	return symptoms
 }
 
 // ask follows a site's symptoms where its front page is well: the URLs that they
-// name, or else those that failed just then, are asked once.
-func (w *watching) ask(ctx context.Context, s site.Site, symptoms []evidence.Symptom) (asked []string, settled bool, err error) {
+// name, or else those that failed just then, are asked once. asked says when each URL
+// was asked last.
+func (w *watching) ask(ctx context.Context, s site.Site, symptoms []evidence.Symptom) (asked map[string]time.Time, settled bool, err error) {
+	asked = map[string]time.Time{}
 	var urls []*url.URL
 	since := time.Now()
 	for _, y := range symptoms {
@@ -200,7 +227,12 @@ func (w *watching) ask(ctx context.Context, s site.Site, symptoms []evidence.Sym
 		}
 	}
 	if len(urls) == 0 {
+		release, ok := w.asks.take(ctx)
+		if !ok {
+			return nil, false, nil
+		}
 		failed, err := evidence.Failing(s, since.Add(-time.Second), logURLs)
+		release()
 		if err != nil {
 			w.agent.log.Debug("some logs cannot be read", "site", s.Domain, "err", err)
 		}
@@ -209,11 +241,11 @@ func (w *watching) ask(ctx context.Context, s site.Site, symptoms []evidence.Sym
 		}
 	}
 	for _, u := range urls {
-		r := w.agent.askOne(ctx, s, probe.Request{Target: u})
-		if ctx.Err() != nil {
+		r, ok := w.askURL(ctx, s, u)
+		if !ok {
 			return asked, false, nil
 		}
-		if asked = append(asked, u.String()); r.Outcome.Failing() {
+		if asked[u.String()] = time.Now(); r.Outcome.Failing() {
 			settled, err = w.incident(ctx, s, r, u)
 			return asked, settled, err
 		}
@@ -235,24 +267,35 @@ func (w *watching) ask(ctx context.Context, s site.Site, symptoms []evidence.Sym
 			continue
 		}
 		log.Info("a visitor's request failed, and the site answers well")
-		settled, err = w.blip(ctx, s, y)
+		settled, err = w.blip(ctx, s, y, asked)
 		return asked, settled, err
 	}
 	return asked, false, nil
 }
 
+// askURL asks one URL that a log names; false: ctx ended.
+func (w *watching) askURL(ctx context.Context, s site.Site, u *url.URL) (probe.Result, bool) {
+	release, ok := w.asks.take(ctx)
+	if !ok {
+		return probe.Result{}, false
+	}
+	defer release()
+	r := w.agent.askOne(ctx, s, probe.Request{Target: u})
+	return r, ctx.Err() == nil
+}
+
 // blip is a visitor's failed request on a site that answers well: it is asked again
 // and again, and if it stays well it is recorded and nothing is done, whatever the
 // logs say.
-func (w *watching) blip(ctx context.Context, s site.Site, y evidence.Symptom) (settled bool, err error) {
+func (w *watching) blip(ctx context.Context, s site.Site, y evidence.Symptom, asked map[string]time.Time) (settled bool, err error) {
 	target := y.URL
 	if target == nil {
 		target = probe.Home(s)
 	}
 	for range transientProbes {
-		r := w.agent.askOne(ctx, s, probe.Request{Target: target})
+		r, ok := w.askURL(ctx, s, target)
 		switch {
-		case ctx.Err() != nil:
+		case !ok:
 			return false, nil
 		case r.Outcome.Failing() && y.URL == nil:
 			return w.incident(ctx, s, r, nil)
@@ -260,6 +303,7 @@ func (w *watching) blip(ctx context.Context, s site.Site, y evidence.Symptom) (s
 			return w.incident(ctx, s, r, y.URL)
 		}
 	}
+	asked[target.String()] = time.Now()
 	return false, w.agent.recordBlip(s, y, target)
 }
 

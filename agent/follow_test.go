@@ -45,7 +45,7 @@ func TestVisitsForSymptomsAreSpaced(t *testing.T) {
 		d.add(symptom("/", "answered 502", now), now)
 		if len(d.symptoms) > 0 && !d.next.After(now) {
 			visits++
-			d.visited([]string{"http://shop.example/"}, false, now)
+			d.visited(map[string]time.Time{"http://shop.example/": now}, false, now)
 		}
 	}
 	// 0, .25, .5, 1, 2, 4, 8, 16 and then 30 s apart.
@@ -67,9 +67,14 @@ func TestVisitSettles(t *testing.T) {
 	var d told
 	d.add(a, noon)
 	d.add(b, noon)
-	d.visited([]string{a.URL.String()}, false, end)
+	d.visited(map[string]time.Time{a.URL.String(): noon.Add(100 * time.Millisecond)}, false, end)
 	if len(d.symptoms) != 1 || d.symptoms[0].URL.Path != "/b/" {
 		t.Errorf("left: %+v, want what was not asked", d.symptoms)
+	}
+	d.add(symptom("/a/", "answered 500", noon), noon.Add(200*time.Millisecond)) // while the visit is written down
+	d.visited(map[string]time.Time{a.URL.String(): noon.Add(100 * time.Millisecond)}, false, end)
+	if len(d.symptoms) != 2 || d.symptoms[1].What != "answered 500" {
+		t.Errorf("left: %+v, want what was heard after the last question", d.symptoms)
 	}
 	d.visited(nil, true, end)
 	if len(d.symptoms) != 0 {

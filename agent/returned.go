@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os/user"
 	"slices"
 	"strconv"
 	"syscall"
@@ -13,6 +12,7 @@ import (
 	"wpmend/agent/journal"
 	"wpmend/agent/policy"
 	"wpmend/agent/remedy"
+	"wpmend/php/account"
 	"wpmend/wp"
 )
 
@@ -106,7 +106,7 @@ func (h *healing) installedAnew(c wp.Component) string {
 		return what + fmt.Sprintf(", by %s, whom PHP runs as: an automatic update, somebody in wp-admin, or the owner himself", h.site.OwnerName())
 	}
 	name := strconv.FormatUint(uint64(stat.Uid), 10)
-	if u, err := user.LookupId(name); err == nil {
+	if u, err := account.LookupID(name); err == nil {
 		name = u.Username
 	}
 	return what + ", by " + name

@@ -63,7 +63,8 @@ func (a *Agent) Run(ctx context.Context, o RunOptions) error {
 	}
 	w := &watching{agent: a, options: o, blind: report.unread, schedule: newSchedule(a.conf().Watch), sites: map[string]*site.Site{}, pages: map[string]time.Time{},
 		busy: map[string]bool{}, resting: map[string]*pause{}, groups: map[string][]*shared{}, told: map[string]*told{}, news: make(chan struct{}, 1), discovered: make(chan discovery, 1),
-		probes: newSlots(probesAtOnce, probeStands), visits: newSlots(visitsAtOnce, probeStands), incidents: newSlots(a.conf().Watch.Incidents, incidentStands), rare: newSlots(1, incidentStands)}
+		probes: newSlots(probesAtOnce, probeStands), visits: newSlots(visitsAtOnce, probeStands),
+		asks: newSlots(asksAtOnce, probeStands), incidents: newSlots(a.conf().Watch.Incidents, incidentStands), rare: newSlots(1, incidentStands)}
 	w.startFollowing(ctx)
 	w.work.Go(func() { w.keep(ctx) })
 	for {
@@ -120,20 +121,22 @@ type watching struct {
 	noted      map[string]bool // its problems
 	follower   *watch.Follower
 	followed   int // the discovery whose logs are followed; belongs to the one under way
+	doubts     doubts
 	discovered chan discovery
 	news       chan struct{} // something else may be due now
 
 	work   sync.WaitGroup
 	probes *slots
 	visits *slots // for symptoms; a site that hangs holds up no other
+	asks   *slots // of URLs that logs name
 	rare   *slots // incidents whose failure is rare
 
 	mu        sync.Mutex
 	incidents *slots // a reload exchanges them
 	sites     map[string]*site.Site
-	pages     map[string]time.Time      // when a visitor of a site was well, by the access log
-	logs      map[string][]evidence.Log // by file
-	told      map[string]*told          // by site
+	pages     map[string]time.Time // when a visitor of a site was well, by the access log
+	logs      []evidence.Log       // ordered by file
+	told      map[string]*told     // by site
 	busy      map[string]bool
 	resting   map[string]*pause    // see restKey
 	renewed   time.Time            // when all pauses were ended last
@@ -192,6 +195,7 @@ func (w *watching) found(d discovery) {
 func (w *watching) takeOver(d discovery, now time.Time) {
 	w.forget(now)
 	w.spent(d)
+	w.doubt(d)
 	if d.look == w.look {
 		return
 	}
@@ -312,9 +316,9 @@ func (w *watching) start(ctx context.Context, id string) {
 	})
 }
 
-// visit probes one site and handles its incident, if there is one; asked are the URLs
-// of its symptoms that it asked, settled says that it looked into all of them.
-func (w *watching) visit(ctx context.Context, s site.Site, symptoms []evidence.Symptom) (asked []string, settled bool, err error) {
+// visit probes one site and handles its incident, if there is one; asked says when each
+// URL of its symptoms was asked last, settled that it looked into all of them.
+func (w *watching) visit(ctx context.Context, s site.Site, symptoms []evidence.Symptom) (asked map[string]time.Time, settled bool, err error) {
 	from := w.probes
 	if len(symptoms) > 0 {
 		from = w.visits

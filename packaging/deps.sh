@@ -13,8 +13,9 @@ lab_packages=(nginx-light apache2-bin nftables libapache2-mod-php8.2 php8.2-fpm 
 
 # What only the tests need. gcc: the race detector is linked with C. systemd: some tests run in a
 # machine of their own with it as PID 1. chromium: the page. prometheus: promtool and a real scrape.
+# libnss-systemd: users that no file names.
 test_packages=(gcc libc6-dev ca-certificates systemd chromium prometheus
-	mandoc groff-base bash-completion)
+	libnss-systemd mandoc groff-base bash-completion)
 
 step() { printf '== %s\n' "$*"; }
 die() {

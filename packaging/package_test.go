@@ -77,12 +77,14 @@ func TestPackage(t *testing.T) {
 		t.Errorf("%s: %v, %v", rpm, info, err)
 	}
 	h := host{lab.NewSystemd(t, lab.SystemdOptions{}), t}
-	text, err := os.ReadFile(deb)
-	if err == nil {
-		err = os.WriteFile(filepath.Join(h.Share, "wpmend.deb"), text, 0o644)
-	}
-	if err != nil {
-		t.Fatal(err)
+	for from, to := range map[string]string{deb: "wpmend.deb", "scripts/rpm-post": "rpm-post", "scripts/deb-postinst": "deb-postinst"} {
+		text, err := os.ReadFile(from)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(h.Share, to), text, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 
 	h.sh("rm -rf /var/lib/wpmend /run/wpmend /etc/wpmend") // of the host under this machine
@@ -111,12 +113,33 @@ func TestPackage(t *testing.T) {
 	h.sh("systemctl enable --now wpmend")
 	h.active()
 
-	h.sh("dpkg -r wpmend")
+	h.sh("cp /usr/bin/wpmend /usr/local/sbin/kept; dpkg -r wpmend")
 	h.fails("systemctl is-active wpmend")
 	h.fails("command -v wpmend || test -e /lib/systemd/system/wpmend.service")
 	h.says("tail -n 1 /etc/wpmend/wpmend.toml; cat /var/lib/wpmend/kept", "# mine\nkept")
 
-	h.sh("dpkg -i /lab/wpmend.deb")
+	// A unit that `wpmend service install` has written for another program hides the package's: dpkg says so.
+	h.sh("cp /usr/local/sbin/kept /usr/local/sbin/wpmend && wpmend service install --now")
+	h.active()
+	const hidden, over, change = "/etc/systemd/system/wpmend.service hides this package's unit", "wpmend service uninstall && systemctl enable --now wpmend", "systemctl edit wpmend"
+	if said := h.sh("dpkg -i /lab/wpmend.deb 2>&1"); !strings.Contains(said, hidden) || !strings.Contains(said, over) || strings.Contains(said, change) {
+		t.Errorf("dpkg says\n%s\nwant %q and %q", said, hidden, over)
+	}
+	h.says("systemctl show wpmend -p FragmentPath --value; readlink /proc/$(systemctl show wpmend -p MainPID --value)/exe", "/etc/systemd/system/wpmend.service\n/usr/local/sbin/wpmend")
+	h.sh(over + "; rm /usr/local/sbin/*; hash -r")
+	h.active()
+	h.says("systemctl show wpmend -p FragmentPath --value; readlink /proc/$(systemctl show wpmend -p MainPID --value)/exe", "/lib/systemd/system/wpmend.service\n/usr/bin/wpmend")
+	h.sh("printf '[Service]\\nExecStart=/bin/true\\n' >/etc/systemd/system/wpmend.service")
+	for _, script := range []string{"sh /lab/deb-postinst configure 1 2>&1", "sh /lab/rpm-post 2 2>&1"} {
+		if said := h.sh(script); !strings.Contains(said, hidden) || strings.Contains(said, over) || !strings.Contains(said, change) {
+			t.Errorf("%s says\n%s\nwant %q and %q", script, said, hidden, change)
+		}
+	}
+	h.sh("ln -sf /dev/null /etc/systemd/system/wpmend.service")
+	if said := h.sh("sh /lab/deb-postinst configure 1 2>&1"); strings.Contains(said, hidden) {
+		t.Errorf("of a masked unit it says\n%s", said)
+	}
+	h.sh("systemctl unmask wpmend; systemctl start wpmend")
 	h.active()
 	h.sh("dpkg -P wpmend")
 	if after := h.sh(ours); after != before {

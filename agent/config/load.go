@@ -87,7 +87,7 @@ func beside(file string) ([]string, *Error) {
 	if err != nil {
 		return nil, &Error{File: dir, Msg: fmt.Sprintf("cannot read: %v", cause(err))}
 	}
-	if fault := foreignFolder(dir); fault != nil {
+	if fault := exchangeable(filepath.Join(dir, "any.toml")); fault != nil {
 		return nil, fault
 	}
 	var files []string
@@ -120,14 +120,8 @@ func read(file string) (string, *Error) {
 	if fault := foreign(file, info); fault != nil {
 		return "", fault
 	}
-	dirs := []string{filepath.Dir(file)}
-	if real, err := filepath.EvalSymlinks(file); err == nil && filepath.Dir(real) != dirs[0] {
-		dirs = append(dirs, filepath.Dir(real)) // where the file behind a link lies
-	}
-	for _, dir := range dirs {
-		if fault := foreignFolder(dir); fault != nil {
-			return "", fault
-		}
+	if fault := exchangeable(file); fault != nil {
+		return "", fault
 	}
 	text, err := io.ReadAll(io.LimitReader(f, mostFile+1))
 	if err != nil {
@@ -143,38 +137,4 @@ func cause(err error) error {
 		return path.Err
 	}
 	return err
-}
-
-// foreignFolder refuses a folder where somebody else could exchange a file.
-func foreignFolder(dir string) *Error {
-	info, err := os.Stat(dir)
-	if err != nil {
-		return &Error{File: dir, Msg: fmt.Sprintf("cannot read: %v", cause(err))}
-	}
-	fault := foreign(dir, info)
-	if fault != nil {
-		fault.Remedy = "keep the configuration in a folder that only root writes, such as " + filepath.Dir(DefaultFile)
-	}
-	return fault
-}
-
-// foreign refuses what others than root and who runs wpmend may write, since whoever may set wpmend up may do what it
-// may.
-func foreign(file string, info fs.FileInfo) *Error {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return &Error{File: file, Msg: "its owner cannot be told"}
-	}
-	quoted := "'" + strings.ReplaceAll(file, "'", `'\''`) + "'"
-	if stat.Uid != 0 && int(stat.Uid) != os.Geteuid() {
-		return &Error{File: file, Msg: fmt.Sprintf("belongs to uid %d, who could make wpmend do anything", stat.Uid), Remedy: "chown root:root " + quoted}
-	}
-	mode := info.Mode()
-	if mode.IsDir() && mode&fs.ModeSticky != 0 {
-		return nil // nobody exchanges another one's file there
-	}
-	if mode&0o002 != 0 || mode&0o020 != 0 && stat.Gid != 0 {
-		return &Error{File: file, Msg: fmt.Sprintf("others may write it (mode %04o), who could make wpmend do anything", mode.Perm()), Remedy: "chmod go-w " + quoted}
-	}
-	return nil
 }

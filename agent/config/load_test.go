@@ -141,3 +141,51 @@ func TestLoadFollowsLinks(t *testing.T) {
 		t.Errorf("%q, %v", c.Mode, err)
 	}
 }
+
+// Whoever could exchange a part of the way to the file could exchange the file.
+func TestLoadDistrustsTheWay(t *testing.T) {
+	t.Parallel()
+	const nobody = 65534
+	for name, tc := range map[string]struct {
+		do    func(dir string) error
+		load  string
+		fault string // the file that is named, "" where it is loaded
+		says  string
+	}{
+		"a folder above for all":      {func(dir string) error { return os.Chmod(dir, 0o777) }, "a/b/wpmend.toml", "", "others may write it (mode 0777)"},
+		"a folder above is another's": {func(dir string) error { return os.Chown(filepath.Join(dir, "a"), nobody, 0) }, "a/b/wpmend.toml", "a", "belongs to uid 65534"},
+		"a folder above is sticky":    {func(dir string) error { return os.Chmod(dir, 0o777|os.ModeSticky) }, "a/b/wpmend.toml", "none", ""},
+		"another's link": {func(dir string) error {
+			return errors.Join(os.Symlink("a", filepath.Join(dir, "link")), os.Lchown(filepath.Join(dir, "link"), nobody, nobody))
+		}, "link/b/wpmend.toml", "link", "belongs to uid 65534"},
+		"a link through another's folder": {func(dir string) error {
+			return errors.Join(os.Mkdir(filepath.Join(dir, "theirs"), 0o755), os.Symlink("../a", filepath.Join(dir, "theirs/on")),
+				os.Chown(filepath.Join(dir, "theirs"), nobody, 0), os.Symlink("theirs/on", filepath.Join(dir, "link")))
+		}, "link/b/wpmend.toml", "theirs", "belongs to uid 65534"},
+		"back from behind a link": {func(dir string) error {
+			return errors.Join(os.Mkdir(filepath.Join(dir, "theirs"), 0o755), os.Mkdir(filepath.Join(dir, "theirs/in"), 0o755), os.WriteFile(filepath.Join(dir, "theirs/wpmend.toml"), nil, 0o644),
+				os.Chown(filepath.Join(dir, "theirs"), nobody, 0), os.Symlink("theirs/in", filepath.Join(dir, "link")))
+		}, "link/../wpmend.toml", "theirs", "belongs to uid 65534"},
+		"links of root's": {func(dir string) error {
+			return errors.Join(os.Symlink(filepath.Join(dir, "a"), filepath.Join(dir, "one")), os.Symlink("./one/../one//b", filepath.Join(dir, "two")))
+		}, "two/./wpmend.toml", "none", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := files(t, map[string]string{"a/b/wpmend.toml": "mode = \"observe\"\n"})
+			if err := tc.do(dir); err != nil {
+				t.Fatal(err)
+			}
+			c, err := Load(dir + "/" + tc.load)
+			if tc.fault == "none" {
+				if err != nil || c.Mode != Observe {
+					t.Errorf("%q, %v", c.Mode, err)
+				}
+				return
+			}
+			if want := filepath.Join(dir, tc.fault) + ": " + tc.says; err == nil || !strings.HasPrefix(err.Error(), want) {
+				t.Errorf("got  %v\nwant %s", err, want)
+			}
+		})
+	}
+}

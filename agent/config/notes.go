@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/user"
-	"slices"
 	"strconv"
+
+	"wpmend/php/account"
 )
+
+// mostStrangers bounds how often a directory of users is asked in vain: each time takes a process.
+const mostStrangers = 100
 
 // Notes are what is valid and still looks like a mistake, on a host with these sites; with sites nil nobody knows
 // which there are. A user or a site may be yet to come, so none of it is an error.
@@ -32,16 +35,27 @@ func (c Config) Notes(sites []Who) []string {
 			note(c.fpmAt, "fpm: there is no file %q", f.Config)
 		}
 	}
+	strangers := 0
 	for _, o := range c.Owners {
-		if !userExists(o.User) {
+		if strangers < mostStrangers && !userExists(o.User) {
 			note(o.at, "this host has no user %q", o.User)
+			if strangers++; strangers == mostStrangers {
+				note(o.at, "so many users were not found that the others are not looked for")
+			}
 		}
 		if len(o.set) == 0 {
 			note(o.at, "nothing is set for the owner %q", o.User)
 		}
 	}
+	known := map[string]bool{}
+	for _, w := range sites {
+		known[w.Root], known[w.ID] = true, true
+		for _, name := range w.lower().Names {
+			known[name] = true
+		}
+	}
 	for _, s := range c.Sites {
-		if sites != nil && !slices.ContainsFunc(sites, func(w Who) bool { return s.names(w.lower()) }) {
+		if sites != nil && !known[s.Match] {
 			note(s.at, "this host has no site %q: `wpmend sites` lists them", s.Match)
 		}
 		if len(s.set) == 0 {
@@ -57,12 +71,12 @@ func folder(dir string) bool {
 }
 
 func userExists(name string) bool {
-	if _, err := user.Lookup(name); err == nil {
+	if _, err := account.Lookup(name); err == nil {
 		return true
 	}
 	if _, err := strconv.ParseUint(name, 10, 32); err != nil {
 		return false
 	}
-	_, err := user.LookupId(name)
+	_, err := account.LookupID(name)
 	return err == nil
 }

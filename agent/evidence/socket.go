@@ -16,6 +16,7 @@ import (
 
 	"wpmend/agent/diagnose"
 	"wpmend/agent/site"
+	"wpmend/php/account"
 	"wpmend/php/fpm"
 	"wpmend/php/process"
 	sockets "wpmend/php/socket"
@@ -208,7 +209,7 @@ func allows(info os.FileInfo, uid uint32, gids []uint32, bit os.FileMode) bool {
 }
 
 func groups(uid uint32) []uint32 {
-	u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10))
+	u, err := account.LookupID(strconv.FormatUint(uint64(uid), 10))
 	if err != nil {
 		return nil
 	}
@@ -226,7 +227,7 @@ func groups(uid uint32) []uint32 {
 }
 
 func userName(uid uint32) string {
-	if u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10)); err == nil {
+	if u, err := account.LookupID(strconv.FormatUint(uint64(uid), 10)); err == nil {
 		return u.Username
 	}
 	return strconv.FormatUint(uint64(uid), 10)

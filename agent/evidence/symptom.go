@@ -57,8 +57,8 @@ type Log struct {
 	sites   []*site.Site
 }
 
-// Logs are all logs that tell of failures of these sites. A file of two kinds is
-// listed twice.
+// Logs are all logs that tell of failures of these sites, ordered by file. A file of
+// two kinds is listed twice.
 func Logs(sites []site.Site) []Log {
 	type key struct {
 		file, gateway string

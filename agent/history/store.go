@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -39,7 +41,15 @@ func (e *JunkError) Unwrap() error { return e.Err }
 // Store is the history of one host, in one folder.
 type Store struct {
 	dir string
+	// saving and listing keep those who write and read from waiting in the kernel, for the lock of the folder or for the
+	// disk: each has a thread of the process there, and a failure that all sites have in common would make thousands.
+	saving  sync.Mutex
+	listing chan struct{}
+	about   index
 }
+
+// listsAtOnce bounds how many lists are read at the same moment.
+const listsAtOnce = 4
 
 // Open opens the history in a folder, an absolute path, and makes it if it is
 // missing (0700). It refuses a folder that is not root's own.
@@ -47,7 +57,7 @@ func Open(dir string) (*Store, error) {
 	if err := journal.Prepare(dir); err != nil {
 		return nil, fmt.Errorf("history: %w", err)
 	}
-	return &Store{dir: dir}, nil
+	return &Store{dir: dir, listing: make(chan struct{}, listsAtOnce), about: index{seed: maphash.MakeSeed()}}, nil
 }
 
 // Clean removes what writers that died have left beside the incidents.
@@ -118,7 +128,7 @@ func (s *Store) write(i Incident) error {
 	if err != nil {
 		return fmt.Errorf("write incident %s: %w", i.ID, err)
 	}
-	if err := journal.Save(s.dir, i.ID+suffix, append(data, '\n')); err != nil {
+	if err := s.save(i.ID+suffix, data); err != nil {
 		return fmt.Errorf("write incident %s: %w", i.ID, err)
 	}
 	return nil
@@ -135,7 +145,7 @@ func (s *Store) undo(was, i Incident) error {
 	}
 	data, err := json.MarshalIndent(event, "", "  ")
 	if err == nil {
-		err = journal.Save(s.dir, i.ID+undone, append(data, '\n'))
+		err = s.save(i.ID+undone, data)
 	}
 	if err != nil {
 		return fmt.Errorf("write incident %s: %w", i.ID, err)
@@ -158,12 +168,18 @@ func (s *Store) Over(id, what string) error {
 	}
 	data, err := json.MarshalIndent(Event{Time: now(), What: what}, "", "  ")
 	if err == nil {
-		err = journal.Save(s.dir, id+over, append(data, '\n'))
+		err = s.save(id+over, data)
 	}
 	if err != nil {
 		return fmt.Errorf("write incident %s: %w", id, err)
 	}
 	return nil
+}
+
+func (s *Store) save(name string, data []byte) error {
+	s.saving.Lock()
+	defer s.saving.Unlock()
+	return journal.Save(s.dir, name, append(data, '\n'))
 }
 
 func (s *Store) read(id string) (Incident, error) {
@@ -249,6 +265,8 @@ func (s *Store) List(f Filter) ([]Incident, error) {
 	if f.Limit <= 0 || f.Limit > MaxList {
 		f.Limit = MaxList
 	}
+	s.listing <- struct{}{}
+	defer func() { <-s.listing }()
 	found := []Incident{}
 	ids, junk, err := s.ids()
 	if err != nil {
@@ -258,11 +276,15 @@ func (s *Store) List(f Filter) ([]Incident, error) {
 		if len(found) == f.Limit || !f.Since.IsZero() && begun(id).Before(f.Since.Truncate(time.Millisecond)) {
 			break
 		}
+		if f.Site != "" && s.about.other(id, f.Site) {
+			continue
+		}
 		i, err := s.read(id)
 		if err != nil {
 			junk = append(junk, err)
 			continue
 		}
+		s.about.learn(i)
 		if f.Site == "" || i.Concerns(f.Site) {
 			found = append(found, i)
 		}

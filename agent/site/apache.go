@@ -2,12 +2,12 @@ package site
 
 import (
 	"fmt"
-	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
 
 	"wpmend/agent/gateway"
+	"wpmend/php/account"
 )
 
 // Who runs a site's PHP, Site.Handler.
@@ -53,7 +53,7 @@ func runsAsUser(g gateway.Gateway) error {
 	if g.User == 0 {
 		return fmt.Errorf("%s runs PHP as root: set User in %s", filepath.Base(g.Binary), g.Config)
 	}
-	if _, err := user.LookupId(strconv.FormatUint(uint64(g.User), 10)); err != nil {
+	if _, err := account.LookupID(strconv.FormatUint(uint64(g.User), 10)); err != nil {
 		return fmt.Errorf("%s runs PHP as root, because its User has no name: %w", filepath.Base(g.Binary), err)
 	}
 	return nil

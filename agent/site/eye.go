@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
-	"maps"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"time"
 
 	"wpmend/agent/gateway"
+	"wpmend/php/account"
 	"wpmend/php/fpm"
 	"wpmend/php/process"
 	"wpmend/php/stamp"
@@ -34,8 +34,9 @@ type Eye struct {
 	gateways gateway.Known
 	masters  fpm.Known
 	folders  map[docroot]*looked
-	accounts *fpm.Users
+	accounts *fpm.Users // while sites are joined
 	users    stamp.Set
+	unknown  []string // users of pools that nobody knew
 	round    uint32
 
 	host  Host
@@ -56,7 +57,7 @@ type docroot struct {
 type looked struct {
 	roots []string
 	err   error
-	cores map[string]core // by root
+	cores []core // of those roots that were asked for; most document roots have one
 	files stamp.Set
 	fresh bool // not stamped yet, or not all of it
 	used  bool // in this discovery
@@ -64,6 +65,7 @@ type looked struct {
 
 // core is where a root's core lies and its version.
 type core struct {
+	root         string
 	dir, version string
 	problem      string
 }
@@ -83,7 +85,7 @@ func (e *Eye) Discover(ctx context.Context, remembered Host, include func(root s
 	for _, p := range append(problems, more...) {
 		asked = append(asked, p.Error())
 	}
-	sameUsers := e.lookUp()
+	sameUsers := e.sameUsers()
 	sameFolders := e.lookAgain(fresh)
 	if e.known && sameGateways && sameMasters && sameUsers && sameFolders && slices.Equal(asked, e.asked) && e.host.stands() {
 		return e.host, true, nil
@@ -91,7 +93,8 @@ func (e *Eye) Discover(ctx context.Context, remembered Host, include func(root s
 	e.asked = slices.Clone(asked)
 	h = Host{eye: e, Problems: asked}
 	h.discover(gateways, masters, remembered, include)
-	h.eye = nil
+	e.unknown = e.accounts.Strangers()
+	h.eye, e.accounts = nil, nil
 	e.stamp()
 	if sameGateways && sameMasters && reflect.DeepEqual(h.Sites, e.host.Sites) && slices.Equal(h.Problems, e.host.Problems) && len(h.Masters) == len(e.host.Masters) && len(h.Gateways) == len(e.host.Gateways) && !e.forgotten {
 		return e.host, true, nil
@@ -106,22 +109,28 @@ func (h *Host) users() *fpm.Users {
 	if h.eye == nil {
 		return nil
 	}
+	if h.eye.accounts == nil {
+		var err error
+		if h.eye.accounts, err = fpm.Accounts(); err != nil {
+			return nil // each is looked up by itself then
+		}
+	}
 	return h.eye.accounts
 }
 
 // Forget makes the next discovery join all anew: other sites are meant.
 func (e *Eye) Forget() { e.known, e.forgotten = false, true }
 
-// lookUp reads the list of users, if it has changed.
-func (e *Eye) lookUp() (same bool) {
+// sameUsers says whether the users are as they were: those of the host's own list, and those whom a directory service
+// could not name, because it was down perhaps.
+func (e *Eye) sameUsers() bool {
 	if e.users.Same() {
-		return true
+		return !slices.ContainsFunc(e.unknown, func(name string) bool {
+			_, err := account.Lookup(name)
+			return err == nil
+		})
 	}
 	e.users = stamp.Take([]string{"/etc/passwd", "/etc/group"}, time.Now())
-	var err error
-	if e.accounts, err = fpm.Accounts(); err != nil {
-		e.accounts = nil // each is looked up by itself then
-	}
 	return false
 }
 
@@ -140,9 +149,9 @@ func (e *Eye) lookAgain(fresh string) (same bool) {
 			continue
 		}
 		now := look(d)
-		for root := range before.cores {
-			if slices.Contains(now.roots, root) {
-				now.core(root, d.owner)
+		for _, c := range before.cores {
+			if slices.Contains(now.roots, c.root) {
+				now.core(c.root, d.owner)
 			}
 		}
 		now.stamp(d, e.since)
@@ -197,15 +206,17 @@ func look(d docroot) *looked {
 
 // core reads where the core of a root lies and its version, once.
 func (l *looked) core(root string, owner uint32) core {
-	if c, known := l.cores[root]; known {
-		return c
+	if i := l.coreOf(root); i >= 0 {
+		return l.cores[i]
 	}
 	c := readCore(root, owner)
-	if l.cores == nil {
-		l.cores = map[string]core{}
-	}
-	l.cores[root], l.fresh = c, true
+	c.root = root
+	l.cores, l.fresh = append(l.cores, c), true
 	return c
+}
+
+func (l *looked) coreOf(root string) int {
+	return slices.IndexFunc(l.cores, func(c core) bool { return c.root == root })
 }
 
 // stamp stamps what it depends on, if that is not done yet.
@@ -216,7 +227,8 @@ func (l *looked) stamp(d docroot, since time.Time) {
 	paths := []string{d.dir, filepath.Join(d.dir, "index.php")}
 	for _, root := range l.roots {
 		paths = append(paths, root, filepath.Join(root, "index.php"))
-		if c, known := l.cores[root]; known {
+		if i := l.coreOf(root); i >= 0 {
+			c := l.cores[i]
 			paths = append(paths, filepath.Join(root, c.dir, "wp-load.php"), filepath.Join(root, c.dir, "wp-includes/version.php"))
 		}
 	}
@@ -225,7 +237,7 @@ func (l *looked) stamp(d docroot, since time.Time) {
 
 // tells whether two looks found the same.
 func (l *looked) tells(before *looked) bool {
-	return slices.Equal(l.roots, before.roots) && maps.Equal(l.cores, before.cores) && fmt.Sprint(l.err) == fmt.Sprint(before.err)
+	return slices.Equal(l.roots, before.roots) && slices.Equal(l.cores, before.cores) && fmt.Sprint(l.err) == fmt.Sprint(before.err)
 }
 
 func readCore(root string, owner uint32) core {

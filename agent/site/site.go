@@ -12,12 +12,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/user"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"sort"
-	"strconv"
 	"strings"
 
 	"wpmend/agent/gateway"
@@ -52,14 +50,16 @@ type Site struct {
 	Candidate Served // of these, the one that seems to be the site's; zero if that cannot be told
 
 	inner []string // the roots of other sites within this one
+	login string   // see OwnerName; "" where the site was not discovered
 }
 
 // OwnerName is the owner's login name, or the uid when it has none.
 func (s Site) OwnerName() string {
-	if u, err := user.LookupId(strconv.FormatUint(uint64(s.Owner), 10)); err == nil {
-		return u.Username
+	if s.login != "" {
+		return s.login
 	}
-	return strconv.FormatUint(uint64(s.Owner), 10)
+	var nobody *fpm.Users
+	return nobody.Login(s.Owner)
 }
 
 // Serves reports whether host is one of the site's own names.
@@ -163,7 +163,7 @@ func (h *Host) join(include func(string) bool) {
 	for _, g := range h.Gateways {
 		bare := g
 		bare.Vhosts = nil
-		for _, v := range g.Vhosts {
+		for i, v := range g.Vhosts {
 			if len(v.PHP) == 0 && !v.ModPHP || v.Root == "" {
 				continue
 			}
@@ -177,7 +177,7 @@ func (h *Host) join(include func(string) bool) {
 					continue
 				}
 				s.Core, s.Version = h.core(s, roots)
-				s.Gateway, s.Vhosts = bare, []gateway.Vhost{v}
+				s.Gateway, s.Vhosts = bare, g.Vhosts[i:i+1:i+1]
 				byRoot[here] = &s
 				order = append(order, &s)
 			}
@@ -187,6 +187,7 @@ func (h *Host) join(include func(string) bool) {
 	nest(order)
 	h.Sites = make([]Site, 0, len(order))
 	for _, s := range order {
+		s.login = h.users().Login(s.Owner)
 		h.Sites = append(h.Sites, *s)
 	}
 	sort.SliceStable(h.Sites, func(i, j int) bool { return h.Sites[i].Domain < h.Sites[j].Domain })

@@ -3,14 +3,15 @@ package watch
 import (
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/fsnotify/fsnotify"
 )
 
 // folder is a folder with files that are followed.
 type folder struct {
-	path    string                 // without links: the kernel knows one watch for all names of a folder
-	files   map[string][]*followed // by their names in it
+	path    string      // without links: the kernel knows one watch for all names of a folder
+	files   []*followed // ordered by their names in it
 	watched bool
 	heard   bool // since the last look
 	deaf    int  // looks for which it is not believed to tell of everything
@@ -26,12 +27,28 @@ func (f *Follower) enter(x *followed) {
 	dir = filepath.Clean(dir)
 	d := f.folders[dir]
 	if d == nil {
-		d = &folder{path: dir, files: map[string][]*followed{}, part: len(f.folders)}
+		d = &folder{path: dir, part: len(f.folders)}
 		f.folders[dir] = d
 		f.watch(d)
 	}
-	d.files[name] = append(d.files[name], x)
+	at, _ := d.place(name)
+	d.files = slices.Insert(d.files, at, x)
 	x.folder = d
+}
+
+// place is where a name comes in the folder's files: that of the first of this name, if there is one.
+func (d *folder) place(name string) (at int, known bool) {
+	return slices.BinarySearchFunc(d.files, name, func(x *followed, name string) int { return strings.Compare(x.name(), name) })
+}
+
+// named are the files of a name: several where links lead to the folder.
+func (d *folder) named(name string) []*followed {
+	at, _ := d.place(name)
+	end := at
+	for end < len(d.files) && d.files[end].name() == name {
+		end++
+	}
+	return d.files[at:end]
 }
 
 // forget ends the following of a file.
@@ -40,10 +57,8 @@ func (f *Follower) forget(x *followed) {
 	f.drop(x)
 	delete(f.files, x.path)
 	f.queue = slices.DeleteFunc(f.queue, func(q *followed) bool { return q == x })
-	d, name := x.folder, filepath.Base(filepath.Clean(x.path))
-	if d.files[name] = slices.DeleteFunc(d.files[name], func(o *followed) bool { return o == x }); len(d.files[name]) == 0 {
-		delete(d.files, name)
-	}
+	d := x.folder
+	d.files = slices.DeleteFunc(d.files, func(o *followed) bool { return o == x })
 	if len(d.files) == 0 {
 		f.unwatch(d)
 		delete(f.folders, d.path)

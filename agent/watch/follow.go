@@ -189,7 +189,7 @@ func (f *Follower) heard(e fsnotify.Event) {
 		return
 	}
 	d.heard = true
-	for _, x := range d.files[filepath.Base(e.Name)] {
+	for _, x := range d.named(filepath.Base(e.Name)) {
 		f.enqueue(x)
 	}
 }
@@ -245,21 +245,19 @@ func (f *Follower) lookOn(now time.Time) {
 func (f *Follower) lookInto(d *folder, now time.Time, all bool) {
 	d.deaf = max(d.deaf-1, 0)
 	missed := false
-	for _, named := range d.files {
-		for _, x := range named {
-			if !all && x.tail.File == nil && x.old.File == nil {
-				continue
-			}
-			if x.tail.File != nil && now.Sub(x.news) > f.pace.idle {
-				f.shut(x)
-			}
-			switch {
-			case x.seen != seen(x.path):
-				f.enqueue(x)
-				missed = true
-			case x.old.File != nil, x.tail.File != nil && x.seen == errlog.Mark{}:
-				f.enqueue(x) // a renamed file makes no news under its old name
-			}
+	for _, x := range d.files {
+		if !all && x.tail.File == nil && x.old == nil {
+			continue
+		}
+		if x.tail.File != nil && now.Sub(x.news) > f.pace.idle {
+			f.shut(x)
+		}
+		switch {
+		case x.seen != seen(x.path):
+			f.enqueue(x)
+			missed = true
+		case x.old != nil, x.tail.File != nil && x.seen == errlog.Mark{}:
+			f.enqueue(x) // a renamed file makes no news under its old name
 		}
 	}
 	if missed && d.watched && !d.heard {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,13 +22,21 @@ type followed struct {
 	seen    errlog.Mark // what lay at path when it was last looked at; zero: nothing
 	at      errlog.Mark // how far which file was read; zero: none yet, so the next one from its beginning
 	tail    tail        // of that file; closed while it is idle
-	old     tail        // what lay at path before: its server writes there until it is told to open the new one
-	oldAt   int64
-	renamed time.Time // since when there is an old one
-	news    time.Time // when it was last read
+	old     *aside      // what lay at path before; nil: nothing, or that is over
+	news    time.Time   // when it was last read
 	queued  bool
 	skipped bool   // noted that it grows too fast
 	trouble string // noted
+}
+
+// name is the file's in its folder.
+func (x *followed) name() string { return filepath.Base(filepath.Clean(x.path)) }
+
+// aside is a file after its name was given to another: its server writes there until it is told to open the new one.
+type aside struct {
+	tail
+	at    int64
+	since time.Time
 }
 
 // tail is a file that is open; inside says that it was left within a line that is
@@ -53,8 +62,8 @@ func (f *Follower) read(x *followed, now time.Time) (n int64, more bool) {
 	if x.seen = seen(x.path); x.seen != (errlog.Mark{}) || x.tail.File == nil {
 		f.open(x, now)
 	}
-	if x.old.File != nil {
-		if n, more = f.readOn(x, &x.old, &x.oldAt); !more && now.Sub(x.renamed) > f.pace.idle {
+	if x.old != nil {
+		if n, more = f.readOn(x, &x.old.tail, &x.old.at); !more && now.Sub(x.old.since) > f.pace.idle {
 			f.finish(x)
 		}
 	}
@@ -111,7 +120,7 @@ func (f *Follower) setAside(x *followed, now time.Time) {
 		return
 	}
 	f.finish(x)
-	x.old, x.oldAt, x.renamed = x.tail, x.at.Size, now
+	x.old = &aside{x.tail, x.at.Size, now}
 	x.tail = tail{}
 }
 
@@ -171,10 +180,10 @@ func (f *Follower) tell(path string, text []byte, inside *bool) (used int) {
 // finish ends the reading of the old file: its last line has ended, with a newline or
 // without.
 func (f *Follower) finish(x *followed) {
-	if x.old.File == nil {
+	if x.old == nil {
 		return
 	}
-	n, err := x.old.ReadAt(f.buffer[:maxLine], x.oldAt)
+	n, err := x.old.ReadAt(f.buffer[:maxLine], x.old.at)
 	if n > 0 && !x.old.inside && (err == nil || errors.Is(err, io.EOF)) {
 		f.buffer[n] = '\n'
 		f.take(x.path, f.buffer[:n+1])
@@ -184,10 +193,10 @@ func (f *Follower) finish(x *followed) {
 
 // drop closes the old file.
 func (f *Follower) drop(x *followed) {
-	if x.old.File != nil {
+	if x.old != nil {
 		closeRead(x.old.File)
 		f.opened--
-		x.old = tail{}
+		x.old = nil
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"wpmend/agent/diagnose"
 	"wpmend/packaging/lab"
 )
 
@@ -131,8 +132,29 @@ func TestHardened(t *testing.T) {
 	if !h.healthy() {
 		t.Error("FPM has ended with us")
 	}
-	h.nothingDenied()
 	h.must(h.StopFPM())
+	apache := &hardened{stage: newStage(t, lab.Options{Gateway: lab.Apache, MaxChildren: 2}, `watch.every = "5s"`, `probe.timeout = "6s"`), since: h.since}
+	apache.endsStuck()
+	apache.nothingDenied()
+}
+
+// endsStuck: Apache's dump is read, and a worker that stands still is ended. Both need rights that nothing else here does.
+func (h *hardened) endsStuck() {
+	h.t.Helper()
+	h.install()
+	h.sees()
+	before := strings.Count(h.journalOf(hardUnit), "state=resolved")
+	h.must(h.Break(0, lab.WorkersStuck, ""))
+	h.systemctl("start", hardUnit)
+	h.until("the end of the stuck workers", 90*time.Second, func() bool { return strings.Count(h.journalOf(hardUnit), "state=resolved") > before })
+	h.until("a healthy site", 10*time.Second, h.healthy)
+	var list incidentsJSON
+	h.json("incidents").exits(0).into(&list)
+	if i := list.Incidents[0]; i.State != "resolved" || len(i.Causes) == 0 || i.Causes[0].Cause != diagnose.WorkersStuck {
+		h.t.Errorf("incident %+v, want one of %s", i, diagnose.WorkersStuck)
+	}
+	h.systemctl("stop", hardUnit)
+	h.must(h.Mend(0))
 }
 
 func (h *hardened) systemctl(args ...string) {
@@ -242,16 +264,23 @@ func (h *hardened) sees() {
 	h.t.Helper()
 	unit, err := os.ReadFile("/usr/lib/systemd/system/" + hardUnit)
 	h.must(err)
-	look := regexp.MustCompile(`(?m)^ExecStart=.*`).ReplaceAllString(string(unit), "ExecStart=/usr/bin/wpmend --json php pools\nStandardOutput=file:/run/look")
+	look := regexp.MustCompile(`(?m)^ExecStart=.*`).ReplaceAllString(string(unit), "ExecStart=/usr/bin/wpmend --json php pools\nStandardOutput=truncate:/run/look")
 	look = regexp.MustCompile(`(?m)^(Type|Restart|WatchdogSec|ExecReload|NotifyAccess)=.*\n`).ReplaceAllString(look, "")
 	h.write("/etc/systemd/system/look.service", strings.Replace(look, "[Service]", "[Service]\nType=oneshot\nEnvironment="+asWpmend+"=wpmend", 1))
 	h.systemctl("daemon-reload")
-	h.systemctl("start", "look.service")
-	within, err := os.ReadFile("/run/look")
-	h.must(err)
-	without := h.json("php", "pools").exits(0).stdout
-	if a, b := numbers.ReplaceAllString(string(within), "N"), numbers.ReplaceAllString(without, "N"); a != b || len(a) < 100 {
-		h.t.Errorf("within the unit:\n%s\nwithout it:\n%s", within, without)
+	for look := 1; ; look++ {
+		h.systemctl("start", "look.service")
+		within, err := os.ReadFile("/run/look")
+		h.must(err)
+		without := h.json("php", "pools").exits(0).stdout
+		a, b := numbers.ReplaceAllString(string(within), "N"), numbers.ReplaceAllString(without, "N")
+		if a == b && len(a) > 100 {
+			return
+		}
+		if look == 5 { // workers come and go between two looks
+			h.t.Errorf("within the unit:\n%s\nwithout it:\n%s", within, without)
+			return
+		}
 	}
 }
 

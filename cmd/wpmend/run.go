@@ -28,8 +28,10 @@ func newRun(in *invocation) *cobra.Command {
 		Short: "watches all sites and heals what fails, in the foreground",
 		Long: `Puts back what an interrupted run left, then follows the logs of every site of the
 host, so that a visitor's first failed request is noticed at once, probes them on a
-schedule as well (every 10 s by default, spread out), and handles each failure as
-an incident, as far as ` + "`mode`" + ` in the configuration allows.
+schedule as well (each every 10 s by default, all together at most 2 a second: see
+` + "`watch.every`" + ` and ` + "`watch.rate`" + ` in the configuration), and handles each failure as an
+incident, as far as ` + "`mode`" + ` there allows. What looks like a mistake in the configuration,
+as a section for a user whom nobody knows, is logged at the start and after each reload.
 
 SIGHUP reads the configuration again: all of it, or none where it is faulty. SIGTERM and
 SIGINT end it within seconds, with the sites as found or as fixed. ` + "`wpmend service`" + `

@@ -177,8 +177,14 @@ func TestRunInterrupted(t *testing.T) {
 // With mode = "observe" the service says what it sees and touches nothing.
 func TestRunObserves(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, lab.Options{Plugins: 3}, `watch.every = "1s"`, `mode = "observe"`)
+	s := newStage(t, lab.Options{Plugins: 3}, `watch.every = "1s"`, `mode = "observe"`, "[[owner]]", `user = "nobody-has-this-name"`, "budget.site = 1")
 	v := s.serve()
+	doubt := func(times int) func() bool {
+		return func() bool { return strings.Count(v.said(), `this host has no user \"nobody-has-this-name\"`) == times }
+	}
+	v.until("the note of the configuration", 20*time.Second, doubt(1))
+	s.must(v.cmd.Process.Signal(syscall.SIGHUP))
+	v.until("the note after a reload", 20*time.Second, doubt(2))
 	s.breakBy(lab.Fatal, lab.Slug(2))
 	before := s.snapshot()
 	v.until("the symptom", 20*time.Second, func() bool { return strings.Contains(v.said(), "wpmend only observes") })

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"syscall"
@@ -156,6 +157,29 @@ func TestService(t *testing.T) {
 	h.wantSnapshot(broken)
 	if now := h.show(hardUnit, "MainPID"); now != pid {
 		t.Errorf("the process was %s and is %s", pid, now)
+	}
+
+	// `systemctl reload` waits for a service that has no time at once.
+	h.write(h.config, "another = 1\n")
+	h.systemctl("kill", "--kill-who=main", "--signal=STOP", hardUnit)
+	reloaded := make(chan error, 1)
+	go func() { reloaded <- exec.Command("systemctl", "reload", hardUnit).Run() }()
+	h.until("the signal", 10*time.Second, func() bool {
+		status, err := os.ReadFile("/proc/" + h.show(hardUnit, "MainPID") + "/status")
+		return err == nil && regexp.MustCompile(`(?m)^ShdPnd:\t[0-9a-f]*[13579bdf]$`).Match(status) // SIGHUP is 1
+	})
+	select {
+	case err := <-reloaded:
+		t.Errorf("the reload of a service that stands still returns: %v", err)
+		reloaded <- err
+	case <-time.After(500 * time.Millisecond): // as long as systemctl takes
+	}
+	h.systemctl("kill", "--kill-who=main", "--signal=CONT", hardUnit)
+	if err := <-reloaded; err != nil {
+		t.Errorf("reload: %v", err)
+	}
+	if status := h.show(hardUnit, "StatusText"); !strings.Contains(status, `unknown key "another"`) {
+		t.Errorf("after the reload the status is %q", status)
 	}
 
 	// One that it is started with is not tried again and again.

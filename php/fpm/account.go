@@ -5,17 +5,27 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"slices"
+	"strconv"
 	"strings"
+
+	"wpmend/php/account"
 )
 
 // Users are the users and groups of this host's own files, at one moment.
 type Users struct {
 	byName, byID map[string]user.User
 	groups       map[string]string // id by name
+	missed       int               // what nobody knows, of what was asked for
+	strangers    []string          // the login names among these
 }
 
+// mostMissed is how often a directory service is asked in vain: each time takes a process, and on a host whose pools run
+// as uids without a name none of thousands is known.
+const mostMissed = 100
+
 // Accounts is the host's list of users and groups as it is now, for looking up many: to look up one, the whole list is
-// read each time. What is not in the files is asked for as usual.
+// read each time. What is not in the files is asked for as package account does. It is for one user at a time.
 func Accounts() (*Users, error) {
 	users, err := os.ReadFile("/etc/passwd")
 	groups, err2 := os.ReadFile("/etc/group")
@@ -66,7 +76,12 @@ func (u *Users) named(name string) (*user.User, error) {
 			return &a, nil
 		}
 	}
-	return user.Lookup(name)
+	a, err := asked(u, account.Lookup, user.Lookup, name)
+	if err != nil && u != nil && len(u.strangers) < mostMissed && !slices.Contains(u.strangers, name) {
+		u.strangers = append(u.strangers, strings.Clone(name))
+	}
+	u.learn(a)
+	return a, err
 }
 
 func (u *Users) numbered(id string) (*user.User, error) {
@@ -75,7 +90,9 @@ func (u *Users) numbered(id string) (*user.User, error) {
 			return &a, nil
 		}
 	}
-	return user.LookupId(id)
+	a, err := asked(u, account.LookupID, user.LookupId, id)
+	u.learn(a)
+	return a, err
 }
 
 func (u *Users) group(name string) (id string, err error) {
@@ -84,9 +101,50 @@ func (u *Users) group(name string) (id string, err error) {
 			return id, nil
 		}
 	}
-	g, err := user.LookupGroup(name)
+	g, err := asked(u, account.LookupGroup, user.LookupGroup, name)
 	if err != nil {
 		return "", err
 	}
+	if u != nil {
+		u.groups[name] = g.Gid
+	}
 	return g.Gid, nil
+}
+
+// asked asks the directory services too, unless they have been asked in vain often enough.
+func asked[T any](u *Users, all, files func(string) (*T, error), key string) (*T, error) {
+	if u == nil {
+		return all(key)
+	}
+	if u.missed == mostMissed {
+		return files(key)
+	}
+	a, err := all(key)
+	if err != nil {
+		u.missed++
+	}
+	return a, err
+}
+
+func (u *Users) learn(a *user.User) {
+	if u != nil && a != nil {
+		u.byName[a.Username], u.byID[a.Uid] = *a, *a
+	}
+}
+
+// Strangers are login names that were asked for and that nobody knows; a directory service may know them later.
+func (u *Users) Strangers() []string {
+	if u == nil {
+		return nil
+	}
+	return u.strangers
+}
+
+// Login is the login name of a uid, or the uid in decimal where it has none.
+func (u *Users) Login(uid uint32) string {
+	id := strconv.FormatUint(uint64(uid), 10)
+	if a, err := u.numbered(id); err == nil {
+		return strings.Clone(a.Username) // the whole list of users would stay in memory for its sake
+	}
+	return id
 }

@@ -34,11 +34,12 @@ type loader struct {
 	at     int            // index of the current pool, -1 in [global]
 	files  int
 	total  int
+	words  map[string]string // each once, without the files' whole texts, which would stay in memory for the sake of a few words
 }
 
 // load reads a configuration and everything that it includes.
 func load(from source, config string) (global []Directive, pools []Pool, err error) {
-	l := loader{source: from, at: -1, byName: map[string]int{}}
+	l := loader{source: from, at: -1, byName: map[string]int{}, words: map[string]string{}}
 	if err := l.file(config, 1); err != nil {
 		return nil, nil, err
 	}
@@ -89,9 +90,9 @@ func (l *loader) take(s line, path string, number, depth int) error {
 		}
 		return nil
 	}
-	d := Directive{Key: s.key, Value: s.value, File: path, Line: number}
+	d := Directive{Key: l.word(s.key), Value: l.word(s.value), File: path, Line: number}
 	if s.raw != s.value {
-		d.Raw = s.raw
+		d.Raw = l.word(s.raw)
 	}
 	if l.at < 0 {
 		l.global = append(l.global, d)
@@ -99,7 +100,7 @@ func (l *loader) take(s line, path string, number, depth int) error {
 	}
 	p := &l.pools[l.at]
 	if strings.Contains(d.Value, "$pool") {
-		d.Raw, d.Value = s.raw, strings.ReplaceAll(d.Value, "$pool", p.Name)
+		d.Raw, d.Value = l.word(s.raw), strings.ReplaceAll(d.Value, "$pool", p.Name)
 		// $pool in $pool: a name is not read again, but it may not make values grow without bound either.
 		if len(d.Value) > maxFile {
 			return fmt.Errorf("%s:%d: the value is too long with $pool filled in", path, number)
@@ -107,6 +108,15 @@ func (l *loader) take(s line, path string, number, depth int) error {
 	}
 	p.Directives = append(p.Directives, d)
 	return nil
+}
+
+func (l *loader) word(text string) string {
+	w, known := l.words[text]
+	if !known {
+		w = strings.Clone(text)
+		l.words[w] = w
+	}
+	return w
 }
 
 // enter makes a section the current one. FPM compares names without case and goes on with a pool that it knows.
@@ -120,7 +130,7 @@ func (l *loader) enter(name string) {
 	if !known {
 		at = len(l.pools)
 		l.byName[lower] = at
-		l.pools = append(l.pools, Pool{Name: name})
+		l.pools = append(l.pools, Pool{Name: l.word(name)})
 	}
 	l.at = at
 }

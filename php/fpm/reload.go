@@ -251,12 +251,13 @@ func (m Master) back(ctx context.Context) (up Master, notes []string, err error)
 	}
 }
 
+// accepts: a queue that is full is one of a pool that is busy, not of one that is gone (connect(2): EAGAIN).
 func (m Master) accepts(ctx context.Context) bool {
 	return !slices.ContainsFunc(m.Pools, func(p Pool) bool {
 		a := p.Listen()
 		conn, err := (&net.Dialer{}).DialContext(ctx, a.Network, a.Addr)
 		if err != nil {
-			return true
+			return !errors.Is(err, unix.EAGAIN)
 		}
 		return conn.Close() != nil
 	})

@@ -3,6 +3,7 @@ package fpm
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"strings"
 	"sync"
@@ -137,6 +138,56 @@ func TestReloadCostsNoMoreThanAnnounced(t *testing.T) {
 	if e, err = e.Master.Reload(context.Background(), Allow{Patience: 5 * time.Second}); err != nil || e.Ended != 0 || e.Cost.Running != 0 {
 		t.Errorf("a reload with nothing running: %+v, %v", e, err)
 	}
+}
+
+// A pool whose workers and queue are taken by connections that never end is reloaded like any other.
+func TestReloadOfACrowdedPool(t *testing.T) {
+	t.Parallel()
+	m, dir := busyPool(t, "pm.max_children = 2\nlisten.backlog = 1\n[global]\nprocess_control_timeout = 1s")
+	crowd := crowded(t, dir+"/live.sock")
+	for c, err := m.ReloadCost(); c.Waiting < 2; c, err = m.ReloadCost() {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	e, err := m.Reload(context.Background(), Allow{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(e.Notes) != 1 || !strings.Contains(e.Notes[0], "pool www does not answer yet") {
+		t.Errorf("%q", e.Notes)
+	}
+	crowd()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(look) {
+		if r, err := ask(t, dir+"/live.sock", dir+"/x.php", "0"); err == nil && strings.Contains(string(r.Body), " ") {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("it does not serve once the crowd has gone")
+		}
+	}
+}
+
+// crowded connects wherever there is room and says nothing, until the returned function ends it.
+func crowded(t *testing.T, socket string) (end func()) {
+	t.Helper()
+	done := make(chan struct{})
+	var all sync.WaitGroup
+	for range 2 {
+		all.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if conn, err := net.Dial("unix", socket); err == nil {
+					defer conn.Close()
+				}
+			}
+		})
+	}
+	return func() { close(done); all.Wait() }
 }
 
 func TestABrokenConfigurationIsNeverLoaded(t *testing.T) {

@@ -30,7 +30,9 @@ func (p Pool) user(known *Users) (uid, gid uint32, err error) {
 		if uid, err = parseID(name); err != nil {
 			return 0, 0, fmt.Errorf("user %s: %w", name, err)
 		}
-		account, err = known.numbered(strconv.FormatUint(uint64(uid), 10))
+		if group, _ := p.Get("group"); group == "" {
+			account, err = known.numbered(strconv.FormatUint(uint64(uid), 10))
+		}
 	} else if account, err = known.named(name); err == nil {
 		uid, err = parseID(account.Uid)
 	}
