@@ -66,7 +66,8 @@ func (a *Agent) Control(ctx context.Context, m fpm.Master, sites []site.Site, o 
 	}
 	c, err := cost()
 	if err != nil {
-		return r, err
+		// It may be restarted by somebody else at this moment.
+		return r, &Error{Kind: "not-now", Err: err, Remedy: "try again in a moment"}
 	}
 	r.Cost = CostRef{Running: c.Running, Waiting: c.Waiting, Lost: c.Lost, Within: c.Within.Seconds(), Words: c.Why}
 	t.Cost = c

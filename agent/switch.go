@@ -38,7 +38,7 @@ func (a *Agent) Disable(ctx context.Context, s site.Site, component string) (Swi
 	}
 	change, err := remedy.Disable(s, l.wp, []string{component}, "", switchedByHand+component)
 	if err != nil {
-		return r, refused(err)
+		return r, unswitchable(l.wp, component, err)
 	}
 	change.Actor = "wpmend disable"
 	if l.wp.Database != nil {
@@ -54,6 +54,18 @@ func (a *Agent) Disable(ctx context.Context, s site.Site, component string) (Swi
 	ref.Undo = fmt.Sprintf("wpmend enable %s %s", s.Domain, component)
 	r.Changes = append(r.Changes, ref)
 	return r, a.journal.Verified(change.ID)
+}
+
+// unswitchable gives the reason why a component stays on its kind.
+func unswitchable(w site.WordPress, component string, err error) error {
+	var kind *Error
+	switch _, _, ok := w.Component(component); {
+	case !ok:
+		return &Error{Kind: "not-found", Err: err}
+	case errors.As(refused(err), &kind):
+		return kind
+	}
+	return &Error{Kind: "refused", Err: err}
 }
 
 // Enable switches a component on again that wpmend switched off.
