@@ -35,8 +35,7 @@ func TestHelp(t *testing.T) {
 				t.Errorf("%s --help does not say %q", c.CommandPath(), want)
 			}
 		}
-		// Who takes words of the user shows an example.
-		if strings.Contains(c.Use, " ") && c.Example == "" && !c.HasParent() {
+		if c.Example == "" {
 			t.Errorf("%s has no example", c.CommandPath())
 		}
 		if r.stderr != "" {

@@ -16,10 +16,11 @@ import (
 
 func newConfig(in *invocation) *cobra.Command {
 	c := &cobra.Command{
-		Use:   "config",
-		Short: "checks or shows the configuration",
-		Long:  "Checks or shows the configuration that --config names, with the *.toml in conf.d beside it.",
-		Args:  cobra.NoArgs,
+		Use:     "config",
+		Short:   "checks or shows the configuration",
+		Long:    "Checks or shows the configuration that --config names, with the *.toml in conf.d beside it.",
+		Example: "  wpmend config check\n  wpmend config show --origin",
+		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return &usageError{c, errors.New("say what to do with the configuration: check or show")}
 		},
@@ -35,7 +36,8 @@ func newConfigCheck(in *invocation) *cobra.Command {
 		Long: `Reads the configuration file and the *.toml in conf.d beside it, and says whether they are
 valid; a fault is named with its file and line. Users and sites that have a section and are not
 on this host are noted; which sites there are only root can tell.`,
-		Args: cobra.NoArgs,
+		Example: "  wpmend config check\n  wpmend --config ./new.toml config check && cp new.toml /etc/wpmend/wpmend.toml",
+		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			conf, err := in.load()
 			if err != nil {

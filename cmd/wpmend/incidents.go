@@ -31,10 +31,11 @@ func newIncidents(in *invocation) *cobra.Command {
 func newIncidentsList(in *invocation) *cobra.Command {
 	var limit int
 	c := &cobra.Command{
-		Use:   "list",
-		Short: "lists the incidents, the newest first",
-		Long:  "Lists the incidents, the newest first.",
-		Args:  cobra.NoArgs,
+		Use:     "list",
+		Short:   "lists the incidents, the newest first",
+		Long:    "Lists the incidents, the newest first.",
+		Example: "  wpmend incidents list --limit 5\n  wpmend --json incidents list --limit 0 | jq -r '.incidents[] | select(.state == \"escalated\") | .id'",
+		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if limit < 0 {
 				return &usageError{c, fmt.Errorf("--limit %d: give a number of 0 or more", limit)}
@@ -96,10 +97,11 @@ func domainNames(sites []history.SiteRef) string {
 
 func newIncidentsShow(in *invocation) *cobra.Command {
 	return &cobra.Command{
-		Use:   "show ID",
-		Short: "shows one incident, whole",
-		Long:  "Shows one incident: what was seen, how the cause is known, what was done. ID may be cut short while it is unique.",
-		Args:  takes("ID"),
+		Use:     "show ID",
+		Short:   "shows one incident, whole",
+		Long:    "Shows one incident: what was seen, how the cause is known, what was done. ID may be cut short while it is unique.",
+		Example: "  wpmend incidents show 01KB2M6Q7T9S3V5X8Y0Z1A2B3C\n  wpmend incidents show 01KB",
+		Args:    takes("ID"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			a, err := in.open()
 			if err != nil {
@@ -142,7 +144,8 @@ func newIncidentsUndo(in *invocation) *cobra.Command {
 		Short: "takes back what was changed in one incident",
 		Long: `Takes back every change of one incident that is still in force. What was broken
 before may break again: the site is not probed.`,
-		Args: takes("ID"),
+		Example: "  wpmend incidents undo 01KB2M6Q7T9S3V5X8Y0Z1A2B3C",
+		Args:    takes("ID"),
 		RunE: func(c *cobra.Command, args []string) error {
 			a, err := in.open()
 			if err != nil {

@@ -23,7 +23,7 @@ func newMan(in *invocation) *cobra.Command {
 			}
 			c.Root().InitDefaultCompletionCmd()
 			for _, one := range commands(c.Root()) {
-				if one.Hidden || one.IsAdditionalHelpTopicCommand() {
+				if one.Hidden || one.Name() == "help" || one.IsAdditionalHelpTopicCommand() {
 					continue
 				}
 				name := strings.ReplaceAll(one.CommandPath(), " ", "-") + ".1"

@@ -60,10 +60,11 @@ func manager(unit string) (kardianos.Service, error) {
 
 func (in *invocation) serviceVerb(verb, short, done string, do func(kardianos.Service) error) *cobra.Command {
 	return &cobra.Command{
-		Use:   verb,
-		Short: short,
-		Long:  strings.ToUpper(short[:1]) + short[1:] + ".",
-		Args:  cobra.NoArgs,
+		Use:     verb,
+		Short:   short,
+		Long:    strings.ToUpper(short[:1]) + short[1:] + ".",
+		Example: "  wpmend service " + verb,
+		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := booted(); err != nil {
 				return err

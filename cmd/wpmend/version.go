@@ -10,10 +10,11 @@ const version = "0.1.0"
 
 func newVersion(in *invocation) *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "prints the version",
-		Long:  "Prints the version of wpmend and of the Go that built it.",
-		Args:  cobra.NoArgs,
+		Use:     "version",
+		Short:   "prints the version",
+		Long:    "Prints the version of wpmend and of the Go that built it.",
+		Example: "  wpmend version --json",
+		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			v := struct {
 				Version string `json:"version"`
