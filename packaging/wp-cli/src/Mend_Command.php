@@ -7,9 +7,7 @@ use WP_CLI;
 /**
  * Finds out why this WordPress fails, and takes back what wpmend did to it.
  *
- * Talks to wpmend, the service of the host, as the user that runs wp: the user of the site
- * sees its own sites and no others. Nothing of WordPress is loaded, so that it works when
- * the site answers nothing but errors.
+ * Talks to wpmend, the service of the host, as the user that runs wp: the user of the site sees its own sites and no others. Nothing of WordPress is loaded, so that it works when the site answers nothing but errors.
  *
  * ## EXAMPLES
  *
@@ -113,8 +111,7 @@ class Mend_Command {
 	/**
 	 * Finds the plugins at fault, in a private copy of the site's PHP.
 	 *
-	 * Visitors notice nothing, and nothing is changed. Exits with 0 when the site is well,
-	 * with 3 when a culprit is found, with 4 when none is.
+	 * Visitors notice nothing, and nothing is changed. Exits with 0 when the site is well, with 3 when a culprit is found, with 4 when none is.
 	 *
 	 * ## OPTIONS
 	 *
@@ -234,7 +231,7 @@ class Mend_Command {
 			$rows    = array_map( function ( $incident ) {
 				return array(
 					'id'       => $incident['id'],
-					'opened'   => $incident['opened'],
+					'opened'   => self::seconds( $incident['opened'] ),
 					'symptom'  => $incident['symptom']['outcome'],
 					'state'    => $incident['state'],
 					'culprits' => implode( ' ', array_map( function ( $culprit ) {
@@ -242,7 +239,7 @@ class Mend_Command {
 					}, $incident['culprits'] ) ),
 					'seconds'  => round( $incident['seconds'], 1 ),
 					'url'      => $incident['symptom']['url'],
-					'ended'    => isset( $incident['ended'] ) ? $incident['ended'] : '',
+					'ended'    => isset( $incident['ended'] ) ? self::seconds( $incident['ended'] ) : '',
 					'reason'   => isset( $incident['reason'] ) ? $incident['reason'] : '',
 					'changes'  => count( $incident['changes'] ),
 				);
@@ -401,10 +398,12 @@ class Mend_Command {
 	 */
 	private function why( Screen $screen, array $report ) {
 		foreach ( array_slice( $report['causes'], 0, 1 ) as $cause ) {
-			foreach ( $cause['evidence'] as $evidence ) {
-				$screen->line( '  ' . $evidence['source'] . ': ' . $evidence['text'] );
-			}
-			$screen->lines( isset( $cause['advice'] ) ? array_filter( explode( "\n", $cause['advice'] ) ) : array(), 'What to do: ' );
+			$screen->lines( array_unique( array_map( function ( $evidence ) {
+				return '  ' . $evidence['source'] . ': ' . $evidence['text'];
+			}, $cause['evidence'] ) ) );
+			// What an owner has of these is called so.
+			$advice = preg_replace( '/\bwpmend (check|bisect)\b/', 'wp mend $1', isset( $cause['advice'] ) ? $cause['advice'] : '' );
+			$screen->lines( array_filter( explode( "\n", $advice ) ), 'What to do: ' );
 		}
 		foreach ( $report['layers'] as $layer ) {
 			$proof = array_map( function ( $evidence ) {
@@ -412,6 +411,10 @@ class Mend_Command {
 			}, $layer['proof'] );
 			$screen->line( sprintf( '  %-12s %-10s %s', $layer['layer'], $layer['state'], implode( '; ', $proof ) ) );
 		}
+	}
+
+	private static function seconds( $time ) {
+		return preg_replace( '/\.[0-9]+/', '', $time );
 	}
 
 	private static function incidents_of( Service $service, array $site, $state, $most ) {
