@@ -214,3 +214,40 @@ func (r result) only(v any) {
 		r.t.Errorf("not only JSON: %v: %s", err, r)
 	}
 }
+
+// Which site wp runs in: the folder's own, one around WordPress' folder, by its address among
+// several of one folder, and never one that merely lies above.
+func TestWPCLISite(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, file := range []string{"plain/wp-load.php", "plain/index.php", "plain/blog/wp-load.php", "plain/blog/index.php", "bedrock/web/index.php", "bedrock/web/wp/wp-load.php", "shared/wp-load.php"} {
+		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(file)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, file), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("plain", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	const script = `require "../../packaging/wp-cli/src/Problem.php"; require "../../packaging/wp-cli/src/Site.php";
+		try { echo Wpmend\Site::find(json_decode($argv[1], true), $argv[2], $argv[3])["domain"]; } catch (Wpmend\Problem $p) { echo $p->getCode(), " ", $p->getMessage(); }`
+	sites := `[{"domain":"a.test","root":"` + dir + `/plain"},{"domain":"b.test","root":"` + dir + `/bedrock/web"},{"domain":"c.test","root":"` + dir + `/shared"},{"domain":"d.test","root":"` + dir + `/shared"}]`
+	for _, c := range []struct{ core, url, want string }{
+		{"plain", "", "a.test"},
+		{"link/", "", "a.test"},
+		{"plain", "https://other.test/", "a.test"},
+		{"bedrock/web/wp", "", "b.test"},
+		{"plain/blog", "", "2 wpmend knows no site of yours"},
+		{"shared", "https://D.test/", "d.test"},
+		{"shared", "", "2 several sites are served from " + dir + "/shared: c.test, d.test"},
+		{"shared", "e.test", "2 wpmend knows no site of yours"},
+		{"none", "", "2 wpmend knows no site of yours"},
+	} {
+		out, err := exec.Command("php", "-n", "-r", script, "--", sites, filepath.Join(dir, c.core)+"/", c.url).CombinedOutput()
+		if err != nil || !strings.HasPrefix(string(out), c.want) {
+			t.Errorf("%+v: %v: %s", c, err, out)
+		}
+	}
+}
