@@ -30,7 +30,7 @@ printf '%s\n' "${COMPREPLY[@]}"
 // they are remembered where there is none.
 func TestTab(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, lab.Options{Plugins: 3, Sites: 2}, `watch.every = "1h"`)
+	s := newStage(t, lab.Options{Plugins: 3, Sites: 2}, `mode = "observe"`, `watch.every = "1h"`)
 	v := s.serve()
 	s.run("disable", s.domain(), "plugin:plugin-02").exits(0)
 	s.breakBy(lab.Fatal, "plugin-01")
