@@ -39,7 +39,7 @@ func TestTab(t *testing.T) {
 
 	bin := filepath.Join(s.Dir, "bin")
 	s.must(os.Mkdir(bin, 0o755))
-	s.must(os.WriteFile(filepath.Join(bin, "wpmend"), []byte("#!/bin/sh\n"+asWpmend+"=wpmend exec "+self(t)+" --config "+s.config+" --state "+s.state+" \"$@\"\n"), 0o755))
+	s.must(os.WriteFile(filepath.Join(bin, "wpmend"), []byte("#!/bin/sh\nGORACE=atexit_sleep_ms=0 "+asWpmend+"=wpmend exec "+self(t)+" --config "+s.config+" --state "+s.state+" \"$@\"\n"), 0o755))
 	s.must(os.WriteFile(filepath.Join(bin, "script"), []byte(outside(t, "completion", "bash").exits(0).stdout), 0o644))
 	press := func(words ...string) []string {
 		t.Helper()
