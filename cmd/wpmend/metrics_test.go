@@ -154,10 +154,7 @@ func (s *stage) job(at, tokenFile string) {
 	}
 }
 
-var (
-	metricName = regexp.MustCompile(`\b(?:wpmend|process|go)_[a-z_]+`)
-	suffix     = regexp.MustCompile(`_(bucket|sum|count)$`)
-)
+var metricName = regexp.MustCompile(`\b(?:wpmend|process|go)_[a-z_]+`)
 
 // dashboard asks everything that it asks, of the numbers that there are.
 func (s *stage) dashboard(p *prometheus, now scraped) {
