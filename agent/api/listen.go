@@ -64,6 +64,9 @@ func (s *Server) Serve(ctx context.Context) error {
 		err = server.Close()
 	}
 	s.finish()
+	if errors.Is(err, net.ErrClosed) {
+		return nil // follow has closed it already
+	}
 	return err
 }
 
