@@ -99,12 +99,19 @@ func (in *invocation) knownSites(begun string) (names []string) {
 	if os.Geteuid() != 0 {
 		return nil
 	}
+	conf, err := in.load()
+	if err != nil {
+		return nil
+	}
 	host, err := site.Recall(in.state)
 	if err != nil {
 		return nil
 	}
 	for _, g := range host.Gateways {
 		for _, v := range g.Vhosts {
+			if !conf.Includes(v.Root) {
+				continue // what is remembered is all of the host
+			}
 			for _, name := range v.Names {
 				if strings.HasPrefix(name, begun) && !strings.ContainsAny(name, "*~^") && name != "_" {
 					names = offer(names, name, "")

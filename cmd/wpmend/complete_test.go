@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -79,7 +80,9 @@ func TestTab(t *testing.T) {
 	began := time.Now()
 	want(both, "wpmend", "heal", "sh")
 	want([]string{id}, "wpmend", "incidents", "show", "")
-	t.Logf("without a service, two times Tab took %.2f s", time.Since(began).Seconds())
+	s.write(s.config, fmt.Sprintf("only = [%q]\n", s.Site(0).Root))
+	want([]string{s.domain()}, "wpmend", "heal", "sh")
+	t.Logf("without a service, three times Tab took %.2f s", time.Since(began).Seconds())
 }
 
 // self is the path of this program.

@@ -75,14 +75,7 @@ func (x examined) worst() string {
 // The doctor finds a healthy host healthy, and each thing that cripples it, one by one.
 func TestDoctor(t *testing.T) {
 	t.Parallel()
-	unit, err := os.ReadFile(shippedUnit)
-	if _, inside := os.LookupEnv("WPMEND_LAB_SYSTEMD"); err != nil && !inside {
-		t.Fatal(err)
-	}
-	if !lab.InSystemd(t, lab.SystemdOptions{Files: map[string]string{
-		"/usr/lib/systemd/system/" + hardUnit:              string(unit),
-		"/etc/systemd/system/" + hardUnit + ".d/test.conf": "[Service]\nEnvironment=" + asWpmend + "=wpmend\n",
-	}}) {
+	if !underShippedUnit(t) {
 		return
 	}
 	h := &hardened{stage: newStage(t, lab.Options{Plugins: 1, Sites: 2}, `watch.every = "30s"`, "edge.ask = false"), since: time.Now()}

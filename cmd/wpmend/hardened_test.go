@@ -28,18 +28,25 @@ const (
 	mostExposed = 4.0
 )
 
-// It heals within exactly the unit that we ship, and within that it has few rights.
-func TestHardened(t *testing.T) {
-	t.Parallel()
+// underShippedUnit runs the test in a machine whose systemd has the unit that we ship; true
+// says that this is that machine.
+func underShippedUnit(t *testing.T) bool {
+	t.Helper()
 	unit, err := os.ReadFile(shippedUnit)
 	if _, inside := os.LookupEnv("WPMEND_LAB_SYSTEMD"); err != nil && !inside {
 		t.Fatal(err)
 	}
-	if !lab.InSystemd(t, lab.SystemdOptions{Files: map[string]string{
+	return lab.InSystemd(t, lab.SystemdOptions{Files: map[string]string{
 		"/usr/lib/systemd/system/" + hardUnit: string(unit),
 		// The unit's own program is a copy of this one, which is wpmend by this variable.
 		"/etc/systemd/system/" + hardUnit + ".d/test.conf": "[Service]\nEnvironment=" + asWpmend + "=wpmend\n",
-	}}) {
+	}})
+}
+
+// It heals within exactly the unit that we ship, and within that it has few rights.
+func TestHardened(t *testing.T) {
+	t.Parallel()
+	if !underShippedUnit(t) {
 		return
 	}
 	h := &hardened{stage: newStage(t, lab.Options{Plugins: 12, TerminateTimeout: 3 * time.Second}, `watch.every = "30s"`), since: time.Now()}
