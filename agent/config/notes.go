@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -37,10 +38,16 @@ func (c Config) Notes(sites []Who) []string {
 	}
 	strangers := 0
 	for _, o := range c.Owners {
-		if strangers < mostStrangers && !userExists(o.User) {
-			note(o.at, "this host has no user %q", o.User)
-			if strangers++; strangers == mostStrangers {
-				note(o.at, "so many users were not found that the others are not looked for")
+		if strangers < mostStrangers {
+			switch known, err := userExists(o.User); {
+			case err != nil:
+				note(o.at, "whether the users of the host exist is not known: %v", err)
+				strangers = mostStrangers
+			case !known:
+				note(o.at, "this host has no user %q", o.User)
+				if strangers++; strangers == mostStrangers {
+					note(o.at, "so many users were not found that the others are not looked for")
+				}
 			}
 		}
 		if len(o.set) == 0 {
@@ -70,13 +77,17 @@ func folder(dir string) bool {
 	return err == nil && info.Mode()&fs.ModeDir != 0
 }
 
-func userExists(name string) bool {
-	if _, err := account.Lookup(name); err == nil {
-		return true
+// userExists fails where nobody knows.
+func userExists(name string) (bool, error) {
+	_, err := account.Lookup(name)
+	if err == nil {
+		return true, nil
 	}
-	if _, err := strconv.ParseUint(name, 10, 32); err != nil {
-		return false
+	if _, no := strconv.ParseUint(name, 10, 32); no == nil && !errors.Is(err, account.ErrSlow) {
+		_, err = account.LookupID(name)
 	}
-	_, err := account.LookupID(name)
-	return err == nil
+	if errors.Is(err, account.ErrSlow) {
+		return false, account.ErrSlow
+	}
+	return err == nil, nil
 }

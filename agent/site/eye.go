@@ -2,6 +2,7 @@ package site
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"path/filepath"
@@ -125,10 +126,15 @@ func (e *Eye) Forget() { e.known, e.forgotten = false, true }
 // could not name, because it was down perhaps.
 func (e *Eye) sameUsers() bool {
 	if e.users.Same() {
-		return !slices.ContainsFunc(e.unknown, func(name string) bool {
-			_, err := account.Lookup(name)
-			return err == nil
-		})
+		for _, name := range e.unknown {
+			switch _, err := account.Lookup(name); {
+			case err == nil:
+				return false
+			case errors.Is(err, account.ErrSlow):
+				return true // the others would wait as long
+			}
+		}
+		return true
 	}
 	e.users = stamp.Take([]string{"/etc/passwd", "/etc/group"}, time.Now())
 	return false

@@ -8,10 +8,12 @@ package account
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"os/user"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -22,16 +24,20 @@ const (
 	maxLine  = 1 << 20 // a group may name all of a company
 )
 
+// ErrSlow says that a directory service did not answer in time: whoever has many to look up had better not ask for the next.
+var ErrSlow = errors.New("the host's directory of users (nsswitch.conf) does not answer")
+
 // Lookup finds a user by its login name.
 func Lookup(name string) (*user.User, error) {
 	u, err := user.Lookup(name)
 	if err == nil {
 		return u, nil
 	}
-	if f, known := ask("passwd", name, func(f []string) bool { return f[0] == name }); known {
-		return userOf(f)
+	f, asked := ask("passwd", name, func(f []string) bool { return f[0] == name })
+	if asked != nil {
+		return nil, missing(err, asked)
 	}
-	return nil, err
+	return userOf(f)
 }
 
 // LookupID finds a user by its uid in decimal.
@@ -40,10 +46,11 @@ func LookupID(uid string) (*user.User, error) {
 	if err == nil {
 		return u, nil
 	}
-	if f, known := ask("passwd", uid, func(f []string) bool { return f[2] == uid }); known {
-		return userOf(f)
+	f, asked := ask("passwd", uid, func(f []string) bool { return f[2] == uid })
+	if asked != nil {
+		return nil, missing(err, asked)
 	}
-	return nil, err
+	return userOf(f)
 }
 
 // LookupGroup finds a group by its name.
@@ -52,10 +59,19 @@ func LookupGroup(name string) (*user.Group, error) {
 	if err == nil {
 		return g, nil
 	}
-	if f, known := ask("group", name, func(f []string) bool { return f[0] == name }); known {
-		return &user.Group{Name: f[0], Gid: f[2]}, nil
+	f, asked := ask("group", name, func(f []string) bool { return f[0] == name })
+	if asked != nil {
+		return nil, missing(err, asked)
 	}
-	return nil, err
+	return &user.Group{Name: f[0], Gid: f[2]}, nil
+}
+
+// missing is the error of what the files do not name, with that of who was asked next where it says more than that.
+func missing(files, asked error) error {
+	if errors.Is(asked, ErrSlow) {
+		return fmt.Errorf("%w: %w", files, asked)
+	}
+	return files
 }
 
 // userOf reads a line of passwd(5).
@@ -66,23 +82,46 @@ func userOf(f []string) (*user.User, error) {
 	return &user.User{Username: f[0], Uid: f[2], Gid: f[3], Name: f[4], HomeDir: f[5]}, nil
 }
 
+// errNobody: getent knows no entry that was meant.
+var errNobody = errors.New("no such entry")
+
 // ask gives the fields of the entry that getent finds, if it is the one that was meant: a name of digits is an id for it.
-func ask(database, key string, meant func(fields []string) bool) (fields []string, known bool) {
+func ask(database, key string, meant func(fields []string) bool) (fields []string, err error) {
 	if key == "" || strings.ContainsAny(key, ":\n\x00") {
-		return nil, false
+		return nil, errNobody
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, getent, "--", database, key).Output()
-	if err != nil || len(out) > maxLine { // no such entry, no such service, no getent: each is nobody of this name
-		return nil, false
+	cmd := exec.CommandContext(ctx, getent, "--", database, key)
+	cmd.Env, cmd.Dir = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}, "/" // the modules of a directory service run as root here
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	var out answer
+	cmd.Stdout = &out
+	switch err := cmd.Run(); {
+	case ctx.Err() != nil:
+		return nil, ErrSlow
+	case err != nil: // no such entry, no such service, no getent: each is nobody of this name
+		return nil, errNobody
 	}
-	line, _, _ := bytes.Cut(out, []byte("\n"))
+	line, _, _ := bytes.Cut(out.text, []byte("\n"))
 	fields = strings.Split(string(line), ":")
 	if len(fields) < 4 || fields[0] == "" || !digits(fields[2]) || !meant(fields) {
-		return nil, false
+		return nil, errNobody
 	}
-	return fields, true
+	return fields, nil
+}
+
+// answer is what getent prints; more than maxLine of it ends getent.
+type answer struct{ text []byte }
+
+func (a *answer) Write(p []byte) (int, error) {
+	if len(a.text)+len(p) > maxLine {
+		return 0, errNobody
+	}
+	a.text = append(a.text, p...)
+	return len(p), nil
 }
 
 func digits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -64,13 +65,43 @@ func TestLookup(t *testing.T) {
 	}
 	// A test may be built with C, by which os/user finds them itself.
 	for _, key := range []string{"ldapuser", "61234"} {
-		if f, known := ask("passwd", key, func([]string) bool { return true }); !known || f[0] != "ldapuser" || f[2] != "61234" {
+		if f, err := ask("passwd", key, func([]string) bool { return true }); err != nil || f[0] != "ldapuser" || f[2] != "61234" {
 			t.Errorf("getent says %q of %s", f, key)
 		}
 	}
 	for _, key := range []string{"", "-h", "ldapuser:x", "ldapuser\n", "ldapuser\x00", "nobody-has-this-name"} {
-		if f, known := ask("passwd", key, func([]string) bool { return true }); known {
-			t.Errorf("getent says %q of %q", f, key)
+		if f, err := ask("passwd", key, func([]string) bool { return true }); !errors.Is(err, errNobody) {
+			t.Errorf("getent says %q, %v of %q", f, err, key)
 		}
+	}
+	badService(t)
+}
+
+// badService: a directory service that hangs, with a process of its own, or prints without end holds nobody up for long,
+// and sees nothing of our environment.
+func badService(t *testing.T) {
+	t.Helper()
+	script := filepath.Join(t.TempDir(), "getent")
+	const text = `#!/bin/sh
+case $3 in
+hangs) sleep 300 & wait ;;
+floods) exec yes ;;
+*) [ -z "$` + ownMounts + `" ] && echo "$3:x:5:5:of $2::" ;;
+esac
+`
+	if err := os.WriteFile(script, []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("mount", "--bind", script, getent).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if f, err := ask("passwd", "alice", func(f []string) bool { return f[0] == "alice" }); err != nil || f[4] != "of passwd" {
+		t.Errorf("%q, %v", f, err)
+	}
+	if f, err := ask("passwd", "floods", func([]string) bool { return true }); !errors.Is(err, errNobody) {
+		t.Errorf("of one that prints without end: %q, %v", f, err)
+	}
+	if f, err := ask("passwd", "hangs", func([]string) bool { return true }); !errors.Is(err, ErrSlow) {
+		t.Errorf("of one that hangs: %q, %v", f, err)
 	}
 }

@@ -21,7 +21,7 @@ type Users struct {
 }
 
 // mostMissed is how often a directory service is asked in vain: each time takes a process, and on a host whose pools run
-// as uids without a name none of thousands is known.
+// as uids without a name none of thousands is known. One that does not answer is not asked again.
 const mostMissed = 100
 
 // Accounts is the host's list of users and groups as it is now, for looking up many: to look up one, the whole list is
@@ -120,15 +120,25 @@ func asked[T any](u *Users, all, files func(string) (*T, error), key string) (*T
 		return files(key)
 	}
 	a, err := all(key)
-	if err != nil {
+	switch {
+	case errors.Is(err, account.ErrSlow):
+		u.missed = mostMissed
+	case err != nil:
 		u.missed++
 	}
 	return a, err
 }
 
+// learn keeps what a directory service says, as far as the files do not say otherwise: they come first.
 func (u *Users) learn(a *user.User) {
-	if u != nil && a != nil {
-		u.byName[a.Username], u.byID[a.Uid] = *a, *a
+	if u == nil || a == nil {
+		return
+	}
+	if _, known := u.byName[a.Username]; !known {
+		u.byName[a.Username] = *a
+	}
+	if _, known := u.byID[a.Uid]; !known {
+		u.byID[a.Uid] = *a
 	}
 }
 
